@@ -1,0 +1,2 @@
+Console.Error.WriteLine("flasher: no command yet");
+return 2;

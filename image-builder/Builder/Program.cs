@@ -1,0 +1,2 @@
+Console.Error.WriteLine("image-builder: no command yet");
+return 2;

@@ -1,0 +1,27 @@
+namespace OsBuild.Images.Bmap;
+
+/// <summary>A run of mapped blocks.</summary>
+/// <param name="First">First block.</param>
+/// <param name="Last">Last block, included.</param>
+/// <param name="Sha256">Digest of the run's bytes in lower-case hex, or null.</param>
+public readonly record struct BlockRange(long First, long Last, string? Sha256);
+
+/// <summary>Which blocks of an image hold data (the bmap format of bmaptool, 1.2 to 2.0).</summary>
+public sealed record BlockMap
+{
+    /// <summary>Size of the image in bytes.</summary>
+    public required long ImageSize { get; init; }
+
+    /// <summary>Block size in bytes.</summary>
+    public int BlockSize { get; init; } = 4096;
+
+    /// <summary>Mapped runs in order.</summary>
+    public required IReadOnlyList<BlockRange> Ranges { get; init; }
+
+    /// <summary>Reads a .bmap file, checking its own checksum.</summary>
+    /// <exception cref="ImageException">The file is corrupt or of an unknown version.</exception>
+    public static BlockMap ReadXml(Stream xml) => throw new NotImplementedException();
+
+    /// <summary>Writes a .bmap 2.0 file.</summary>
+    public void WriteXml(Stream xml) => throw new NotImplementedException();
+}
