@@ -1,0 +1,39 @@
+namespace OsBuild.ImageBuilder.Boards;
+
+/// <summary>Reads board files: YAML → form → <see cref="Board"/>, with every mistake of a step told at once.</summary>
+internal static class BoardFile
+{
+    /// <summary>Reads one board. <paramref name="openFamily"/> gives the text of a family by name, or null when there is none.</summary>
+    /// <returns>The board, or null and why.</returns>
+    public static (Board? Board, IReadOnlyList<Diagnostic> Diagnostics) Read(TextReader text, string fileName, Func<string, (TextReader Text, string FileName)?> openFamily)
+    {
+        var diagnostics = new List<Diagnostic>();
+        var file = BoardYaml.Read(text, fileName, diagnostics);
+        if (file is null) return (null, diagnostics);
+        if (file["extends"] is YamlNode.Scalar family) file = Extend(file, family, openFamily, diagnostics);
+        FormCheck.Check(file, BoardForm.Root, "", diagnostics);
+        return diagnostics.Count > 0 ? (null, diagnostics) : (new BoardReader().Read(file), diagnostics);
+    }
+
+    /// <summary>Reads one board whose family, if it has one, is among those built into this program.</summary>
+    public static (Board? Board, IReadOnlyList<Diagnostic> Diagnostics) Read(TextReader text, string fileName) =>
+        Read(text, fileName, BoardCatalog.OpenFamily);
+
+    private static YamlNode.Map Extend(YamlNode.Map file, YamlNode.Scalar family, Func<string, (TextReader Text, string FileName)?> openFamily, List<Diagnostic> diagnostics)
+    {
+        if (openFamily(family.Text) is not { } found)
+        {
+            diagnostics.Add(new(family.Place, $"there is no family `{family.Text}`", Nearest.To(family.Text, BoardCatalog.Families) is { } nearest
+                ? $"perhaps `{nearest}` was meant: the families are " + string.Join(", ", BoardCatalog.Families)
+                : "the families are " + string.Join(", ", BoardCatalog.Families)));
+            return file;
+        }
+
+        using var text = found.Text;
+        var parent = BoardYaml.Read(text, found.FileName, diagnostics);
+        if (parent is null) return file;
+        if (parent.Entries.FirstOrDefault(e => e.Key == "extends") is { } deeper)
+            diagnostics.Add(new(deeper.Place, $"the family `{family.Text}` extends another", "a family stands on its own: write its keys out"));
+        return BoardYaml.Merge(parent, file);
+    }
+}

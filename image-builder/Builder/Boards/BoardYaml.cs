@@ -1,0 +1,117 @@
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace OsBuild.ImageBuilder.Boards;
+
+/// <summary>A value of a YAML file with the line it stands on.</summary>
+internal abstract record YamlNode(Place Place)
+{
+    public sealed record Scalar(Place Place, string Text) : YamlNode(Place);
+
+    public sealed record List(Place Place, IReadOnlyList<YamlNode> Items) : YamlNode(Place);
+
+    public sealed record Map(Place Place, IReadOnlyList<Entry> Entries) : YamlNode(Place)
+    {
+        public YamlNode? this[string key] => Entries.FirstOrDefault(e => e.Key == key)?.Value;
+    }
+
+    /// <summary>A key with its value.</summary>
+    public sealed record Entry(string Key, Place Place, YamlNode Value);
+}
+
+/// <summary>
+/// Reads YAML into nodes by the event parser alone: no reflection, and every value keeps its line. Of YAML it takes one document of maps, lists and
+/// scalars; anchors, aliases, tags and merge keys are refused, because a board file must say what it means where it stands.
+/// </summary>
+internal static class BoardYaml
+{
+    /// <summary>A board file is a page of text; deeper nesting than this is a mistake, and must not become a stack overflow.</summary>
+    private const int MaxDepth = 16;
+
+    public static YamlNode.Map? Read(TextReader text, string fileName, ICollection<Diagnostic> diagnostics)
+    {
+        try
+        {
+            var parser = new Parser(text);
+            parser.Consume<StreamStart>();
+            if (!parser.Accept<DocumentStart>(out _))
+            {
+                diagnostics.Add(new(new(fileName, 1), "the file is empty", "begin with `schema: 1`"));
+                return null;
+            }
+
+            parser.Consume<DocumentStart>();
+            var root = ReadNode(parser, fileName, diagnostics, 0);
+            parser.Consume<DocumentEnd>();
+            if (parser.Accept<DocumentStart>(out var second))
+                diagnostics.Add(new(At(fileName, second), "a second YAML document begins here", "keep one board in one file"));
+            if (root is YamlNode.Map map) return map;
+            diagnostics.Add(new(root.Place, "the file is not a map of keys", "begin with `schema: 1`, then one `key: value` a line"));
+        }
+        catch (YamlException e)
+        {
+            diagnostics.Add(new(new(fileName, (int)e.Start.Line), "this is not YAML: " + Sentence(e), "mend the indentation, quotes or brackets here"));
+        }
+
+        return null;
+    }
+
+    /// <summary>Lays a board over its family: maps are merged key by key, everything else is the child's.</summary>
+    public static YamlNode.Map Merge(YamlNode.Map parent, YamlNode.Map child)
+    {
+        var entries = new List<YamlNode.Entry>();
+        foreach (var entry in parent.Entries)
+        {
+            var over = child.Entries.FirstOrDefault(e => e.Key == entry.Key);
+            entries.Add(over switch
+            {
+                null => entry,
+                { Value: YamlNode.Map childMap } when entry.Value is YamlNode.Map parentMap => over with { Value = Merge(parentMap, childMap) },
+                _ => over,
+            });
+        }
+
+        entries.AddRange(child.Entries.Where(e => parent[e.Key] is null));
+        return child with { Entries = entries };
+    }
+
+    private static YamlNode ReadNode(Parser parser, string file, ICollection<Diagnostic> diagnostics, int depth)
+    {
+        if (parser.Accept<NodeEvent>(out var node) && (!node.Anchor.IsEmpty || (!node.Tag.IsEmpty && !node.Tag.IsNonSpecific)))
+            diagnostics.Add(new(At(file, node), "anchors, aliases and tags are not part of a board file", "write the value out here, or use `extends`"));
+        var place = At(file, parser.Current!);
+        if (depth > MaxDepth) throw new SemanticErrorException(parser.Current!.Start, parser.Current.End, "nested too deeply");
+        if (parser.TryConsume<Scalar>(out var scalar)) return new YamlNode.Scalar(place, scalar.Value);
+        if (parser.TryConsume<AnchorAlias>(out _))
+        {
+            diagnostics.Add(new(place, "anchors, aliases and tags are not part of a board file", "write the value out here, or use `extends`"));
+            return new YamlNode.Scalar(place, "");
+        }
+
+        if (parser.TryConsume<SequenceStart>(out _))
+        {
+            var items = new List<YamlNode>();
+            while (!parser.TryConsume<SequenceEnd>(out _)) items.Add(ReadNode(parser, file, diagnostics, depth + 1));
+            return new YamlNode.List(place, items);
+        }
+
+        parser.Consume<MappingStart>();
+        var entries = new List<YamlNode.Entry>();
+        while (!parser.TryConsume<MappingEnd>(out _))
+        {
+            var key = parser.Consume<Scalar>();
+            var keyPlace = At(file, key);
+            var value = ReadNode(parser, file, diagnostics, depth + 1);
+            if (entries.Find(e => e.Key == key.Value) is { } first)
+                diagnostics.Add(new(keyPlace, $"`{key.Value}` is given twice, first on line {first.Place.Line}", "keep one of the two"));
+            else
+                entries.Add(new(key.Value, keyPlace, value));
+        }
+
+        return new YamlNode.Map(place, entries);
+    }
+
+    private static Place At(string file, ParsingEvent e) => new(file, (int)e.Start.Line);
+
+    private static string Sentence(YamlException e) => e.Message.TrimEnd('.', '\n').ReplaceLineEndings(" ");
+}
