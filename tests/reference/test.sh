@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Builds the solution and runs the suites; ends with one line over all of them: `N passed, N failed`.
+# usage: test.sh [unit|oracle|system]...
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd); cd "$top"
+work=${OSBUILD_WORK:-$top/work}; mkdir -p "$work/results"
+[ $# -gt 0 ] || set -- unit oracle system
+passed=0 failed=0 skipped=0
+say() { printf '==> %s (%s)\n' "$*" "$(date +%T)"; }
+
+say "build"
+dotnet build OsBuild.sln -c Release -v quiet --nologo || { echo "0 passed, 1 failed"; exit 1; }
+
+case " $* " in
+  *" oracle "*|*" system "*) "$here/publish.sh" image-builder:linux-x64 supervisor:linux-x64 flasher:linux-x64 || { echo "0 passed, 1 failed"; exit 1; } ;;
+esac
+case " $* " in
+  *" system "*)
+    "$here/publish.sh" all && "$here/deploy-dir.sh" qemux86-64 && "$here/deploy-dir.sh" qemuarm64 \
+      && "$here/demo-app.sh" amd64 "$work/demo/amd64" && "$here/demo-app.sh" arm64 "$work/demo/arm64" || { echo "0 passed, 1 failed"; exit 1; } ;;
+esac
+
+suite() { # NAME PROJECT MINUTES
+  say "$1"
+  local log=$work/results/$1.log xml=$work/results/$1.xml options=(-noColor -noLogo -xml "$xml")
+  [ "${CI:-}" = true ] && options+=(-failSkips)
+  rm -f "$xml"
+  timeout --kill-after=30 "${3}m" "tests/$2/bin/Release/net10.0/$2" "${options[@]}" > "$log" 2>&1
+  local code=$?
+  grep -vE '^ *(Discovering|Discovered|Starting|Finished): ' "$log"
+  local totals; totals=$(sed -n 's/.* Total: \([0-9]*\), Errors: \([0-9]*\), Failed: \([0-9]*\), Skipped: \([0-9]*\),.*/\1 \2 \3 \4/p' "$log" | tail -n 1)
+  if [ -z "$totals" ]; then echo "$1: no summary (exit $code)"; failed=$((failed + 1)); return; fi
+  read -r total errors bad skips <<< "$totals"
+  [ $code -ne 0 ] && [ $((errors + bad)) -eq 0 ] && bad=1
+  passed=$((passed + total - bad - skips)); failed=$((failed + errors + bad)); skipped=$((skipped + skips))
+}
+
+for name; do
+  case $name in
+    unit) suite unit OsBuild.Tests 10 ;;
+    oracle) suite oracle OsBuild.OracleTests 25 ;;
+    system) suite system OsBuild.SystemTests 40 ;;
+    *) echo "error: no suite '$name' (unit, oracle, system)" >&2; exit 2 ;;
+  esac
+done
+if [ $skipped -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
+[ $failed -eq 0 ]
