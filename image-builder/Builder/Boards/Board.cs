@@ -71,7 +71,7 @@ internal record Artifact(IReadOnlyList<string> Files, bool Optional = false);
 /// <summary>The kernel and its form.</summary>
 internal sealed record KernelArtifact(IReadOnlyList<string> Files, KernelType Type) : Artifact(Files);
 
-/// <summary>A device tree or overlay, and the folder of the boot partition (or of the slot) it goes to.</summary>
+/// <summary>A device tree or overlay, and the folder it goes to: below the slot's own, or from the top of the boot partition when it begins with /.</summary>
 internal sealed record TreeArtifact(IReadOnlyList<string> Files, bool Optional, string Dest) : Artifact(Files, Optional);
 
 /// <summary>What to take from the deploy directory. Null: found by bitbake's own naming rules, or not used.</summary>

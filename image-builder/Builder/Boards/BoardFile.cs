@@ -10,28 +10,31 @@ internal static class BoardFile
         var diagnostics = new List<Diagnostic>();
         var file = BoardYaml.Read(text, fileName, diagnostics);
         if (file is null) return (null, diagnostics);
-        if (file["extends"] is YamlNode.Scalar family) file = Extend(file, family, openFamily, diagnostics);
-        FormCheck.Check(file, BoardForm.Root, "", diagnostics);
-        return diagnostics.Count > 0 ? (null, diagnostics) : (new BoardReader().Read(file), diagnostics);
+        var whole = file;
+        if (file["extends"] is YamlNode.Scalar family) whole = Extend(file, family, openFamily, diagnostics);
+        FormCheck.Check(whole ?? file, BoardForm.Root, "", diagnostics, whole is not null);
+        if (diagnostics.Count > 0) return (null, [.. diagnostics.Distinct().OrderBy(d => d.Place.File == fileName ? 0 : 1).ThenBy(d => d.Place.Line)]);
+        return (new BoardReader().Read(whole ?? file), diagnostics);
     }
 
     /// <summary>Reads one board whose family, if it has one, is among those built into this program.</summary>
     public static (Board? Board, IReadOnlyList<Diagnostic> Diagnostics) Read(TextReader text, string fileName) =>
         Read(text, fileName, BoardCatalog.OpenFamily);
 
-    private static YamlNode.Map Extend(YamlNode.Map file, YamlNode.Scalar family, Func<string, (TextReader Text, string FileName)?> openFamily, List<Diagnostic> diagnostics)
+    /// <summary>The board laid over its family; null when the family cannot be read.</summary>
+    private static YamlNode.Map? Extend(YamlNode.Map file, YamlNode.Scalar family, Func<string, (TextReader Text, string FileName)?> openFamily, List<Diagnostic> diagnostics)
     {
         if (openFamily(family.Text) is not { } found)
         {
             diagnostics.Add(new(family.Place, $"there is no family `{family.Text}`", Nearest.To(family.Text, BoardCatalog.Families) is { } nearest
                 ? $"perhaps `{nearest}` was meant: the families are " + string.Join(", ", BoardCatalog.Families)
                 : "the families are " + string.Join(", ", BoardCatalog.Families)));
-            return file;
+            return null;
         }
 
         using var text = found.Text;
         var parent = BoardYaml.Read(text, found.FileName, diagnostics);
-        if (parent is null) return file;
+        if (parent is null) return null;
         if (parent.Entries.FirstOrDefault(e => e.Key == "extends") is { } deeper)
             diagnostics.Add(new(deeper.Place, $"the family `{family.Text}` extends another", "a family stands on its own: write its keys out"));
         return BoardYaml.Merge(parent, file);

@@ -22,7 +22,7 @@ internal static class BoardForm
 
     private static readonly Map Tree = new(
         new FormKey("file", Files, "Name or glob in the deploy directory; of a list the first that is there is taken.", true),
-        new FormKey("dest", BootPath, "Folder on the boot partition, ending in /; the slot's own folder unless said."),
+        new FormKey("dest", BootPath, "Folder below the slot's own, or from the top of the boot partition when it begins with /; dtbs go into the slot's own folder and overlays into overlays/ there unless said."),
         Optional);
 
     private static readonly Map Artifacts = new(
@@ -109,7 +109,7 @@ internal static class BoardForm
         new FormKey("name", Slug, "The board's name on the command line; the name of the file.", true),
         new FormKey("title", Line, "The board's name for people.", true),
         new FormKey("arch", Choice.Of(Words.Arch), "Processor; it picks the supervisor.", true),
-        new FormKey("machines", new List(Line, 1), "The Yocto MACHINEs whose deploy directories fit.", true),
+        new FormKey("machines", new List(new Text("a Yocto MACHINE", "^[A-Za-z0-9._-]+$"), 1), "The Yocto MACHINEs whose deploy directories fit.", true),
         new FormKey("layer", Line, "The Yocto layer that has the MACHINE."),
         new FormKey("tune", Line, "Yocto's DEFAULTTUNE."),
         new FormKey("medium", new Map(

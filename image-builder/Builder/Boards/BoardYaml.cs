@@ -32,7 +32,16 @@ internal static class BoardYaml
     {
         try
         {
-            var parser = new Parser(text);
+            var all = text.ReadToEnd();
+            var tab = Array.FindIndex(all.Split('\n'), l => l.TrimStart(' ').StartsWith('\t'));
+            if (tab >= 0)
+            {
+                // YamlDotNet tells of a tab at the start of the map around it, which is of no use to anyone.
+                diagnostics.Add(new(new(fileName, tab + 1), "a tab indents this line, and YAML takes only spaces", "replace it by spaces"));
+                return null;
+            }
+
+            var parser = new Parser(new StringReader(all));
             parser.Consume<StreamStart>();
             if (!parser.Accept<DocumentStart>(out _))
             {
@@ -50,7 +59,7 @@ internal static class BoardYaml
         }
         catch (YamlException e)
         {
-            diagnostics.Add(new(new(fileName, (int)e.Start.Line), "this is not YAML: " + Sentence(e), "mend the indentation, quotes or brackets here"));
+            diagnostics.Add(new(new(fileName, (int)Math.Max(e.Start.Line, e.End.Line)), "this is not YAML: " + Sentence(e), "mend the indentation, quotes or brackets here"));
         }
 
         return null;
@@ -85,7 +94,7 @@ internal static class BoardYaml
         if (parser.TryConsume<AnchorAlias>(out _))
         {
             diagnostics.Add(new(place, "anchors, aliases and tags are not part of a board file", "write the value out here, or use `extends`"));
-            return new YamlNode.Scalar(place, "");
+            return new YamlNode.Scalar(place, "alias");
         }
 
         if (parser.TryConsume<SequenceStart>(out _))

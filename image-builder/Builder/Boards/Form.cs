@@ -32,7 +32,7 @@ internal abstract record FormType
 
     public sealed record Whole(int From, int To) : FormType
     {
-        public override string Says => $"a whole number from {From} to {To}";
+        public override string Says => From == To ? From.ToString() : $"a whole number from {From} to {To}";
     }
 
     public sealed record Flag : FormType
@@ -69,12 +69,13 @@ internal sealed record FormKey(string Name, FormType Type, string Means, bool Re
 /// <summary>Holds a file against the form and notes every mistake.</summary>
 internal static partial class FormCheck
 {
-    public static void Check(YamlNode node, FormType type, string path, ICollection<Diagnostic> diagnostics)
+    /// <param name="whole">False when a part of the file could not be read: then nothing is called missing at the top.</param>
+    public static void Check(YamlNode node, FormType type, string path, ICollection<Diagnostic> diagnostics, bool whole = true)
     {
         switch (type, node)
         {
             case (FormType.Map form, YamlNode.Map map):
-                CheckMap(map, form, path, diagnostics);
+                CheckMap(map, form, path, diagnostics, whole);
                 return;
             case (FormType.List form, YamlNode.List list):
                 CheckItems(list, form.Item, form.AtLeast, path, diagnostics);
@@ -105,7 +106,7 @@ internal static partial class FormCheck
         return ByteSize.TryParse(text, out var size) ? size.Bytes : null;
     }
 
-    private static void CheckMap(YamlNode.Map map, FormType.Map form, string path, ICollection<Diagnostic> diagnostics)
+    private static void CheckMap(YamlNode.Map map, FormType.Map form, string path, ICollection<Diagnostic> diagnostics, bool whole)
     {
         foreach (var entry in map.Entries)
         {
@@ -122,8 +123,8 @@ internal static partial class FormCheck
                 nearest is null ? "the keys are " + string.Join(", ", form.Keys.Select(k => k.Name)) : $"perhaps `{nearest}` was meant"));
         }
 
-        foreach (var key in form.Keys.Where(k => k.Required && map[k.Name] is null))
-            diagnostics.Add(new(map.Place, $"`{Join(path, key.Name)}` is missing", $"add it: {key.Means}"));
+        foreach (var key in form.Keys.Where(k => whole && k.Required && map[k.Name] is null))
+            diagnostics.Add(new(map.Place, $"`{Join(path, key.Name)}` is missing", "add it: " + key.Means.TrimEnd('.')));
     }
 
     private static void CheckItems(YamlNode.List list, FormType item, int atLeast, string path, ICollection<Diagnostic> diagnostics)

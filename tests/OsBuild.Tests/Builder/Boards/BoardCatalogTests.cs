@@ -14,6 +14,7 @@ public sealed class BoardCatalogTests
         var (board, diagnostics) = BoardFile.Read(text, file);
         Assert.Empty(diagnostics);
         Assert.Equal(name, board!.Name);
+        Assert.Empty(BoardChecks.Check(board));
     }
 
     [Fact]
