@@ -29,11 +29,47 @@ public static class Codecs
     public const int HeaderSize = 16;
 
     /// <summary>Tells the codec from the first bytes (never from the file's name).</summary>
-    public static Codec Detect(ReadOnlySpan<byte> header) => throw new NotImplementedException();
+    public static Codec Detect(ReadOnlySpan<byte> header) => header switch
+    {
+        [0x1F, 0x8B, 0x08, ..] => Codec.Gzip,
+        [(byte)'B', (byte)'Z', (byte)'h', >= (byte)'1' and <= (byte)'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => Codec.Bzip2,
+        [(byte)'B', (byte)'Z', (byte)'h', >= (byte)'1' and <= (byte)'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Codec.Bzip2,
+        [0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0x00, ..] => Codec.Xz,
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => Codec.Zstd,
+        [>= 0x50 and <= 0x5F, 0x2A, 0x4D, 0x18, ..] => Codec.Zstd,
+        [(byte)'P', (byte)'K', 3, 4, ..] => Codec.Zip,
+        [(byte)'P', (byte)'K', 5, 6, ..] => Codec.Zip,
+        _ => Codec.None,
+    };
 
-    /// <summary>A stream of the decoded bytes. Torn or corrupt input ends in an <see cref="ImageException"/>, never in a short read.</summary>
-    public static Stream OpenRead(Stream compressed, Codec codec) => throw new NotImplementedException();
+    /// <summary>A stream of the decoded bytes. Torn or corrupt input ends in an <see cref="ImageException"/>, never in a short read.
+    /// It leaves <paramref name="compressed"/> open; for <see cref="Codec.None"/> it is that stream itself.
+    /// A zip archive must be seekable: its table of contents is at its end.</summary>
+    /// <exception cref="ImageException">A zip archive is corrupt, or holds no file or several.</exception>
+    public static Stream OpenRead(Stream compressed, Codec codec) => codec switch
+    {
+        Codec.None => compressed,
+        Codec.Gzip => new GzipReader(compressed),
+        Codec.Bzip2 => new Bzip2Reader(compressed),
+        Codec.Xz => new XzReader(compressed),
+        Codec.Zstd => new ZstdReader(compressed),
+        Codec.Zip => ZipReader.Open(compressed),
+        _ => throw new ArgumentOutOfRangeException(nameof(codec)),
+    };
 
-    /// <summary>A stream that encodes what is written to it; disposing it ends the encoding but leaves <paramref name="target"/> open.</summary>
-    public static Stream OpenWrite(Stream target, Codec codec, int level, int threads) => throw new NotImplementedException();
+    /// <summary>A stream that encodes what is written to it; disposing it ends the encoding but leaves <paramref name="target"/> open.
+    /// The bytes depend on the input and the level only, never on <paramref name="threads"/> or on how the writes were cut.</summary>
+    /// <param name="target">Takes the encoded bytes, front to back.</param>
+    /// <param name="codec">gzip, xz, zstd or none.</param>
+    /// <param name="level">1 (fast) to 9 (small), as the tools of that name understand it; up to 22 for zstd.</param>
+    /// <param name="threads">How many blocks are encoded at the same time; each costs memory for a block and its encoder.</param>
+    public static Stream OpenWrite(Stream target, Codec codec, int level, int threads) => codec switch
+    {
+        Codec.None => new PlainWriter(target),
+        Codec.Gzip => new GzipWriter(target, level, threads),
+        Codec.Zstd => new ZstdWriter(target, level, threads),
+        Codec.Xz => throw new ImageException(ImageErrorKind.Unsupported, "Images are not written as xz yet; use gz or zst."),
+        Codec.Bzip2 or Codec.Zip => throw new ImageException(ImageErrorKind.Unsupported, $"Images are not written as {codec.ToString().ToLowerInvariant()}; use gz, xz or zst."),
+        _ => throw new ArgumentOutOfRangeException(nameof(codec)),
+    };
 }
