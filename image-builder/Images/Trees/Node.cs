@@ -53,6 +53,9 @@ public sealed record Node
     /// <summary>Modification time in seconds since 1970 (may be negative).</summary>
     public long ModifiedAt { get; init; }
 
+    /// <summary>The part of the modification time below a second: 0..999999999.</summary>
+    public int ModifiedNanoseconds { get; init; }
+
     /// <summary>Size of a file's content in bytes; 0 for all other kinds.</summary>
     public long Size { get; init; }
 
@@ -67,6 +70,10 @@ public sealed record Node
 
     /// <summary>Extended attributes in ordinal order of their names.</summary>
     public IReadOnlyList<Xattr> Xattrs { get; init; } = [];
+
+    /// <summary>What the file is in the file system it was read from (its inode number), so that two names of one file can be told;
+    /// 0 when not known.</summary>
+    public ulong FileId { get; init; }
 
     /// <summary>The last part of <see cref="Path"/>.</summary>
     public string Name => Path[(Path.LastIndexOf('/') + 1)..];

@@ -8,6 +8,7 @@ public static class UnixText
     /// <summary>Reads bytes as text.</summary>
     public static string Decode(ReadOnlySpan<byte> bytes)
     {
+        if (System.Text.Unicode.Utf8.IsValid(bytes)) return Encoding.UTF8.GetString(bytes);
         var text = new StringBuilder(bytes.Length);
         while (!bytes.IsEmpty)
         {
@@ -24,6 +25,7 @@ public static class UnixText
     /// <summary>Gives the bytes of a text that <see cref="Decode"/> made, or of any ordinary text.</summary>
     public static byte[] Encode(string text)
     {
+        if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF')) return Encoding.UTF8.GetBytes(text);
         var bytes = new List<byte>(text.Length);
         Span<byte> buffer = stackalloc byte[4];
         for (var i = 0; i < text.Length; i++)
