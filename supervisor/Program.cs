@@ -1,16 +1,33 @@
 using OsBuild.Supervisor.Init;
+using OsBuild.Supervisor.Linux;
 using OsBuild.Supervisor.Running;
 
 // PID 1 is the small stub (Init); everything else is the worker, a child of it or of another init.
+if (Environment.ProcessId == 1) return PidOne.Run();
+if (Modprobe.Names(Environment.GetCommandLineArgs()[0], args) is { } modules) return Modprobe.Run(modules);
 return args switch
 {
-    _ when Environment.ProcessId == 1 => PidOne.Run(args),
     ["worker", ..] => await Worker.RunAsync(HostPaths.FromEnvironment()),
+    ["poweroff"] => Ask(12),
+    ["reboot"] => Ask(15),
     _ => Usage(),
 };
 
+// PID 1 is us only when it says so; under another init its own poweroff is the one to use.
+static int Ask(int signal)
+{
+    if (!File.Exists("/run/osbuild/host.json"))
+    {
+        Console.Error.WriteLine("This host has an init of its own; use its poweroff or reboot.");
+        return 1;
+    }
+
+    Libc.Kill(1, signal);
+    return 0;
+}
+
 static int Usage()
 {
-    Console.Error.WriteLine("usage: supervisor worker");
+    Console.Error.WriteLine("usage: supervisor worker|poweroff|reboot|modprobe NAME...");
     return 2;
 }

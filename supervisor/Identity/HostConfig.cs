@@ -1,0 +1,155 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json.Nodes;
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace OsBuild.Supervisor.Identity;
+
+/// <summary>How one network interface gets its address.</summary>
+/// <param name="Name">Kernel name (eth0), or "*" for every one not named.</param>
+/// <param name="Address">Fixed address with prefix length, or null for DHCP.</param>
+/// <param name="Gateway">Default gateway of a fixed address.</param>
+/// <param name="Dns">Name servers; with DHCP they come before the server's.</param>
+/// <param name="Off">The interface is left alone.</param>
+internal sealed record InterfaceConfig(string Name, IPNetworkAddress? Address, IPAddress? Gateway, IReadOnlyList<IPAddress> Dns, bool Off = false)
+{
+    public static InterfaceConfig Dhcp(string name) => new(name, null, null, []);
+}
+
+/// <summary>An address with its prefix length: 192.168.1.20/24 (IPNetwork allows no host bits).</summary>
+internal readonly record struct IPNetworkAddress(IPAddress Address, int PrefixLength)
+{
+    public static bool TryParse(string text, out IPNetworkAddress value)
+    {
+        value = default;
+        var slash = text.IndexOf('/');
+        if (slash <= 0 || !IPAddress.TryParse(text[..slash], out var address) || address.GetAddressBytes().Length != 4) return false;
+        if (!int.TryParse(text[(slash + 1)..], CultureInfo.InvariantCulture, out var prefix) || prefix is < 1 or > 32) return false;
+        value = new IPNetworkAddress(address, prefix);
+        return true;
+    }
+
+    public override string ToString() => $"{Address}/{PrefixLength}";
+}
+
+/// <summary>
+/// What the user's config.yaml on the boot partition says about the host. A mistake in it is a line in the log, never a device that does not
+/// come up: each key that cannot be used is left out.
+/// </summary>
+/// <code>
+/// hostname: kitchen
+/// network:
+///   eth0: { address: 192.168.1.20/24, gateway: 192.168.1.1, dns: [192.168.1.1] }
+///   eth1: dhcp        # or: off
+/// ntp: [pool.ntp.org]
+/// </code>
+internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfig> Interfaces, IReadOnlyList<string> TimeServers)
+{
+    public static readonly HostConfig Empty = new(null, [], []);
+
+    public static HostConfig Read(string path, Action<string> log)
+    {
+        try
+        {
+            return File.Exists(path) ? Parse(File.ReadAllText(path), log) : Empty;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            log($"config.yaml: {e.Message}");
+            return Empty;
+        }
+    }
+
+    public static HostConfig Parse(string text, Action<string> log)
+    {
+        try
+        {
+            var stream = new YamlStream();
+            stream.Load(new StringReader(text));
+            if (stream.Documents.Count == 0) return Empty;
+            if (stream.Documents[0].RootNode is not YamlMappingNode root)
+            {
+                log("config.yaml is not a list of keys with values; ignoring it");
+                return Empty;
+            }
+
+            return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))]);
+        }
+        catch (YamlException e)
+        {
+            log($"config.yaml line {e.Start.Line}: {e.Message}; ignoring the file");
+            return Empty;
+        }
+    }
+
+    /// <summary>The configuration of an interface: by name, by "*", else DHCP.</summary>
+    public InterfaceConfig For(string name) =>
+        Interfaces.FirstOrDefault(i => i.Name == name) ?? Interfaces.FirstOrDefault(i => i.Name == "*") ?? InterfaceConfig.Dhcp(name);
+
+    /// <summary>The board's name in the image builder's image.json.</summary>
+    public static string Board(string imageJson)
+    {
+        try
+        {
+            return JsonNode.Parse(File.ReadAllText(imageJson))?["board"]?.ToString() ?? "unknown";
+        }
+        catch (Exception e) when (e is IOException or System.Text.Json.JsonException or InvalidOperationException or UnauthorizedAccessException)
+        {
+            return "unknown";
+        }
+    }
+
+    private static string? HostNameOf(YamlMappingNode root, Action<string> log)
+    {
+        if (Child(root, "hostname") is not { } node) return null;
+        if (node is YamlScalarNode { Value: { } name } && DeviceIdentity.IsHostName(name)) return name;
+        log($"config.yaml line {node.Start.Line}: hostname must be letters, digits and hyphens; using the default name");
+        return null;
+    }
+
+    private static List<InterfaceConfig> InterfacesOf(YamlMappingNode root, Action<string> log)
+    {
+        var result = new List<InterfaceConfig>();
+        if (Child(root, "network") is not YamlMappingNode network) return result;
+        foreach (var (key, value) in network.Children)
+        {
+            var name = (key as YamlScalarNode)?.Value ?? "";
+            if (Interface(name, value) is { } config) result.Add(config);
+            else log($"config.yaml line {value.Start.Line}: network.{name} needs dhcp, off, or address: A.B.C.D/PREFIX with gateway and dns; using DHCP");
+        }
+
+        return result;
+    }
+
+    private static InterfaceConfig? Interface(string name, YamlNode value)
+    {
+        switch (value)
+        {
+            case YamlScalarNode { Value: "dhcp" }: return InterfaceConfig.Dhcp(name);
+            case YamlScalarNode { Value: "off" or "false" }: return InterfaceConfig.Dhcp(name) with { Off = true };
+            case YamlMappingNode map:
+                List<IPAddress> dns = [];
+                foreach (var text in Texts(Child(map, "dns")))
+                    if (IPAddress.TryParse(text, out var server)) dns.Add(server);
+                    else return null;
+                var gateway = (Child(map, "gateway") as YamlScalarNode)?.Value;
+                IPAddress? router = null;
+                if (gateway is not null && !IPAddress.TryParse(gateway, out router)) return null;
+                var address = (Child(map, "address") as YamlScalarNode)?.Value;
+                if (address is null or "dhcp") return InterfaceConfig.Dhcp(name) with { Dns = dns };
+                return IPNetworkAddress.TryParse(address, out var fix) ? new InterfaceConfig(name, fix, router, dns) : null;
+            default: return null;
+        }
+    }
+
+    private static YamlNode? Child(YamlMappingNode map, string key) =>
+        map.Children.FirstOrDefault(c => c.Key is YamlScalarNode { Value: { } name } && name == key).Value;
+
+    private static IEnumerable<string> Texts(YamlNode? node) => node switch
+    {
+        YamlScalarNode { Value: { Length: > 0 } value } => [value],
+        YamlSequenceNode list => list.Children.OfType<YamlScalarNode>().Select(s => s.Value ?? "").Where(v => v.Length > 0),
+        _ => [],
+    };
+}

@@ -1,0 +1,172 @@
+using System.Diagnostics;
+using OsBuild.Supervisor.Linux;
+
+namespace OsBuild.Supervisor.Init;
+
+/// <summary>A program PID 1 keeps running.</summary>
+/// <param name="Name">For logs.</param>
+/// <param name="Program">Path of the program.</param>
+/// <param name="Arguments">Its arguments.</param>
+/// <param name="OomScore">oom_score_adj: who dies last when memory runs out.</param>
+/// <param name="ControlGroup">Its cgroup below /sys/fs/cgroup.</param>
+/// <param name="Environment">Variables beside PID 1's own.</param>
+internal sealed record ChildSpec(string Name, string Program, IReadOnlyList<string> Arguments, int OomScore, string ControlGroup,
+    IReadOnlyDictionary<string, string> Environment);
+
+/// <summary>
+/// Starts a child, reads its output, and starts it again when it ends. Only System.Diagnostics.Process is used: in PID 1 the runtime reaps every
+/// child itself, and a waitpid of our own would race with it.
+/// </summary>
+internal sealed class Child(ChildSpec spec, Action<string> log, Action<string> output)
+{
+    private readonly Lock _lock = new();
+    private Process? _process;
+    private bool _stopping;
+
+    /// <summary>Id of the running process, or 0.</summary>
+    public int ProcessId
+    {
+        get
+        {
+            lock (_lock) return _process is { HasExited: false } p ? p.Id : 0;
+        }
+    }
+
+    /// <summary>How often it was started.</summary>
+    public int Starts { get; private set; }
+
+    /// <summary>Keeps the child running until <see cref="Stop"/>.</summary>
+    public async Task RunAsync()
+    {
+        var failures = 0;
+        while (!_stopping)
+        {
+            var started = BootLog.Now;
+            try
+            {
+                await RunOnceAsync();
+            }
+            catch (Exception e) when (e is System.ComponentModel.Win32Exception or IOException or InvalidOperationException)
+            {
+                log($"{spec.Name} cannot be started: {e.Message}");
+            }
+
+            if (_stopping) return;
+            failures = BootLog.Now - started > 60_000 ? 0 : failures + 1;
+            var delay = RestartDelay.After(failures);
+            log($"{spec.Name} is started again in {delay.TotalSeconds} s");
+            await Task.Delay(delay);
+        }
+    }
+
+    private async Task RunOnceAsync()
+    {
+        var start = new ProcessStartInfo(spec.Program)
+        {
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = "/",
+        };
+        foreach (var argument in spec.Arguments) start.ArgumentList.Add(argument);
+        foreach (var (name, value) in spec.Environment) start.Environment[name] = value;
+
+        Process process;
+        lock (_lock)
+        {
+            if (_stopping) return;
+            process = Process.Start(start)!;
+            _process = process;
+            Starts++;
+        }
+
+        Place(process.Id);
+        process.StandardInput.Close();
+        await Task.WhenAll(PumpAsync(process.StandardOutput), PumpAsync(process.StandardError), process.WaitForExitAsync());
+        log($"{spec.Name} ended with {process.ExitCode}");
+        lock (_lock) _process = null;
+        process.Dispose();
+    }
+
+    private void Place(int pid)
+    {
+        try
+        {
+            File.WriteAllText($"/proc/{pid}/oom_score_adj", spec.OomScore.ToString());
+            File.WriteAllText($"/sys/fs/cgroup/{spec.ControlGroup}/cgroup.procs", pid.ToString());
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            log($"{spec.Name}: {e.Message}");
+        }
+    }
+
+    /// <summary>Reads to the end whatever happens to the log: a full pipe would stop the child.</summary>
+    private async Task PumpAsync(StreamReader reader)
+    {
+        while (await reader.ReadLineAsync() is { } line)
+        {
+            try
+            {
+                output(line);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // The disk is full or gone; the child matters more than its log.
+            }
+        }
+    }
+
+    /// <summary>Kills the process so that it is started again.</summary>
+    public void Restart()
+    {
+        if (ProcessId is > 0 and var pid) TryKill(pid, 9);
+    }
+
+    /// <summary>Asks the child to end, waits, and kills it when it does not. True when it ended by itself.</summary>
+    public bool Stop(TimeSpan patience)
+    {
+        Process? process;
+        lock (_lock)
+        {
+            _stopping = true;
+            process = _process;
+        }
+
+        try
+        {
+            if (process is null || process.HasExited) return true;
+            TryKill(process.Id, 15);
+            if (process.WaitForExit(patience)) return true;
+            log($"{spec.Name} did not end within {patience.TotalSeconds} s");
+            TryKill(process.Id, 9);
+            process.WaitForExit(TimeSpan.FromSeconds(5));
+            return false;
+        }
+        catch (InvalidOperationException)
+        {
+            return true; // it ended and was disposed of meanwhile
+        }
+    }
+
+    private static void TryKill(int pid, int signal)
+    {
+        try
+        {
+            Libc.Kill(pid, signal);
+        }
+        catch (LinuxException)
+        {
+            // It has ended.
+        }
+    }
+}
+
+/// <summary>How long to wait before a program that ended is started again. Pure.</summary>
+internal static class RestartDelay
+{
+    /// <summary>At once after a long good run, then 1, 2, 4 ... 60 s.</summary>
+    public static TimeSpan After(int failuresInARow) =>
+        failuresInARow <= 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(Math.Min(60, 1L << Math.Min(failuresInARow - 1, 6)));
+}

@@ -1,0 +1,274 @@
+using System.Text.Json.Nodes;
+using System.Threading.Channels;
+using OsBuild.Supervisor.Clock;
+using OsBuild.Supervisor.Identity;
+using OsBuild.Supervisor.Linux;
+using OsBuild.Supervisor.Network;
+using OsBuild.Supervisor.Running;
+
+namespace OsBuild.Supervisor.Init;
+
+/// <summary>The running host: what PID 1 starts, watches and takes down.</summary>
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "It lives as long as the machine runs; ShutDown closes what holds a file system.")]
+internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
+{
+    private readonly HostPaths _paths = HostPaths.FromEnvironment();
+    private readonly JsonObject _report = [];
+    private BoundedLog? _hostLog;
+    private BoundedLog? _engineLog;
+    private Child? _engine;
+    private Child? _worker;
+    private Watchdog? _watchdog;
+    private volatile bool _stopping;
+
+    /// <summary>From bare kernel to engine and worker running.</summary>
+    public void Start()
+    {
+        new Boot(Say).Perform(BootTable.Kernel);
+        var registrations = ShutdownRequest.Listen(requests);
+        GC.KeepAlive(registrations);
+        var line = KernelCommandLine.Current();
+        var modules = new KernelModules();
+        var boot = new Boot(Say, modules);
+        Modprobe.Install(modules, Say);
+        boot.Perform(BootTable.Modules);
+        boot.Perform(BootTable.Programs);
+        boot.Perform(BootTable.ControlGroups);
+        boot.Perform(BootTable.Settings);
+        _watchdog = Watchdog.Open(Say);
+        modules.ColdPlug(Say);
+        log.Event("devices");
+        var storage = new Storage(log);
+        storage.MountAll();
+        log.Event("mounts");
+        _hostLog = new BoundedLog(Path.Combine(_paths.Data, "log", "host.log"), 512 << 10);
+        _engineLog = new BoundedLog(Path.Combine(_paths.Data, "log", "engine.log"), 1 << 20);
+        if (_watchdog.Seconds == 0) _watchdog = OpenLate(modules);
+        var config = HostConfig.Read(Path.Combine(_paths.Boot, "config.yaml"), Say);
+        Identify(line, storage, config);
+        Attempt("clock", () => ClockStart.Set(_paths, Say));
+        Attempt("loopback", Links.BringUpLoopback);
+        PowerButton.Watch(() => requests.TryWrite(new ShutdownRequest(RebootKind.PowerOff, "power button")), Say);
+        StartChildren();
+        WriteReport();
+    }
+
+    private Watchdog OpenLate(KernelModules modules)
+    {
+        var watchdog = Watchdog.Open(Say); // its driver may have come with the cold plug
+        if (watchdog.Seconds > 0 || File.Exists("/dev/watchdog")) return watchdog;
+
+        // No hardware: the kernel's own timer still ends a user space that hangs.
+        modules.Load("softdog", Say);
+        return Watchdog.Open(Say);
+    }
+
+    private void Identify(KernelCommandLine line, Storage storage, HostConfig config)
+    {
+        DeviceIdentity identity;
+        string? last = null;
+        try
+        {
+            last = ShutdownRecord.Begin(_paths.State);
+            identity = DeviceIdentity.LoadOrMake(_paths.State, config.HostName);
+            Attempt("random seed", () => EntropySeed.Restore(_paths.State));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Say($"state cannot be written: {e.Message}; this device has a new identity until power-off");
+            identity = DeviceIdentity.Volatile(config.HostName);
+        }
+
+        identity.Apply("/etc", Say);
+        var clean = ShutdownRecord.WasClean(last);
+        _report["board"] = HostConfig.Board(Path.Combine(_paths.Boot, "image.json"));
+        _report["slot"] = line["osbuild.slot"] ?? "a";
+        _report["machineId"] = identity.MachineId;
+        _report["hostName"] = identity.HostName;
+        _report["lastShutdownClean"] = clean;
+        _report["lastShutdown"] = last ?? "first boot";
+        _report["grown"] = storage.Grown;
+        _report["partitions"] = new JsonObject(storage.State.Select(s => KeyValuePair.Create(s.Key, (JsonNode?)s.Value)));
+        log.Event("identity", $"{identity.HostName}, last shutdown {(clean switch { true => "clean", false => "NOT clean", null => "none: first boot" })}");
+    }
+
+    private void StartChildren()
+    {
+        Directory.CreateDirectory(Path.Combine(_paths.Data, "tmp"));
+        var path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" + (Modprobe.IsOurs ? $":{Modprobe.Directory}" : "");
+        Environment.SetEnvironmentVariable("PATH", path);
+        Environment.SetEnvironmentVariable("HOME", "/root");
+        var workerSpec = new ChildSpec("worker", Environment.ProcessPath ?? PidOne.Program, ["worker"], OomScore: -800, "supervisor", new Dictionary<string, string>());
+        _worker = new Child(workerSpec, Say, WorkerSays);
+        KeepAlive("worker", _worker.RunAsync);
+        if (EngineChild.Find(File.Exists, _paths.Data, _paths.EngineSocket) is { } spec)
+        {
+            _engine = new Child(spec, Say, _engineLog!.Line);
+            KeepAlive("engine", _engine.RunAsync);
+            KeepAlive("engine watch", WatchEngineAsync);
+        }
+        else
+        {
+            Say("there is no dockerd on the root file system; add it to the Yocto image");
+        }
+
+        log.Event("children");
+        KeepAlive("watchdog", FeedWatchdogAsync);
+    }
+
+    /// <summary>Time line lines of the worker go to the console as they are, the rest into the log.</summary>
+    private void WorkerSays(string line)
+    {
+        const string mark = "[osbuild] event ";
+        if (line.StartsWith(mark, StringComparison.Ordinal))
+        {
+            var text = line[mark.Length..];
+            var colon = text.IndexOf(": ", StringComparison.Ordinal);
+            log.Event(colon < 0 ? text : text[..colon], colon < 0 ? "" : text[(colon + 2)..]);
+            WriteReport();
+        }
+        else if (_hostLog is { } hostLog)
+        {
+            hostLog.Line(line);
+        }
+    }
+
+    /// <summary>Says when the engine is ready, and restarts one that has stopped answering.</summary>
+    private async Task WatchEngineAsync()
+    {
+        var announced = 0;
+        var silent = 0;
+        while (!_stopping)
+        {
+            await Task.Delay(silent == 0 && announced == _engine!.Starts ? 15_000 : 100);
+            if (_stopping) return;
+            var starts = _engine!.Starts;
+            if (await EngineChild.AnswersAsync(_paths.EngineSocket, TimeSpan.FromSeconds(10)))
+            {
+                silent = 0;
+                if (starts == announced) continue;
+                announced = starts;
+                log.Event("engine ready");
+                WriteReport();
+            }
+            else if (starts == announced && ++silent > 60)
+            {
+                Say("the engine has not answered for a while; starting it again (containers keep running)");
+                silent = 0;
+                _engine.Restart();
+            }
+        }
+    }
+
+    private async Task FeedWatchdogAsync()
+    {
+        var state = WatchdogState.Start(BootLog.Now);
+        while (!_stopping)
+        {
+            (state, var act) = state.On(Heartbeat.Read(_paths), BootLog.Now);
+            switch (act)
+            {
+                case WatchdogState.Act.Feed: _watchdog!.Feed(); break;
+                case WatchdogState.Act.RestartWorker:
+                    Say("the worker makes no progress; starting it again");
+                    _watchdog!.Feed();
+                    _worker!.Restart();
+                    break;
+                case WatchdogState.Act.Starve: Say("the worker makes no progress even after a restart; leaving the board to the watchdog"); break;
+                default: throw new System.Diagnostics.UnreachableException();
+            }
+
+            await Task.Delay(act == WatchdogState.Act.Starve ? 30_000 : 5_000);
+        }
+    }
+
+    /// <summary>Takes everything down in order. Never returns when reboot(2) works.</summary>
+    public void ShutDown(ShutdownRequest request)
+    {
+        _stopping = true;
+        log.Event("shutdown", $"{request.Kind} ({request.Reason})");
+        _watchdog?.Feed();
+        if (_worker is not null) Attempt("worker", () => _worker.Stop(Shutdown.WorkerBudget));
+        log.Event("worker stopped");
+        _watchdog?.Feed();
+        if (_engine is not null) Attempt("engine", () => _engine.Stop(Shutdown.EngineBudget));
+        log.Event("engine stopped");
+        _watchdog?.Feed();
+        Attempt("processes", () => Shutdown.EndProcesses(log.Say));
+        Attempt("state", () =>
+        {
+            EntropySeed.Save(_paths.State);
+            ClockStart.Save(_paths);
+            ShutdownRecord.End(_paths.State, request.Reason);
+        });
+        _hostLog?.Dispose();
+        _engineLog?.Dispose();
+        _hostLog = null;
+        Libc.Sync();
+        Attempt("unmount", () => Shutdown.UnmountAll(log.Say));
+        Libc.Sync();
+        log.Event("down");
+        if (request.Kind != RebootKind.Restart) _watchdog?.Disarm(); // a restart that hangs is still caught by it
+        Libc.Reboot(request.Kind);
+    }
+
+    private void KeepAlive(string name, Func<Task> run) => Task.Run(async () =>
+    {
+        while (!_stopping)
+        {
+            try
+            {
+                await run();
+                return;
+            }
+            catch (Exception e) // nothing may end PID 1, and nothing it does may stop for good
+            {
+                Say($"{name}: {e}");
+                await Task.Delay(1000);
+            }
+        }
+    });
+
+    private void Attempt(string what, Action act)
+    {
+        try
+        {
+            act();
+        }
+        catch (Exception e)
+        {
+            Say($"{what}: {e.Message}");
+        }
+    }
+
+    private void Say(string text)
+    {
+        log.Say(text);
+        try
+        {
+            _hostLog?.Line($"{DateTimeOffset.UtcNow:O} pid1 {text}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        {
+            // The console has it.
+        }
+    }
+
+    private void WriteReport()
+    {
+        lock (_report)
+        {
+            _report["timeline"] = log.ToJson();
+            try
+            {
+                var path = Path.Combine(_paths.Run, "host.json");
+                File.WriteAllText(path + ".new", _report.ToJsonString() + "\n");
+                File.Move(path + ".new", path, overwrite: true);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                log.Say($"host.json: {e.Message}");
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+using System.Net;
+using System.Net.Sockets;
+using OsBuild.Supervisor.Linux;
+
+namespace OsBuild.Supervisor.Network;
+
+/// <summary>A network interface as /sys/class/net shows it.</summary>
+internal sealed record Link(string Name, int Index, byte[] Hardware, bool Up, bool Carrier);
+
+/// <summary>Reading links from sysfs.</summary>
+internal static class Links
+{
+    /// <summary>Interfaces that are ours to configure: those with a device behind them. Bridges, veths and tunnels belong to the engine.</summary>
+    public static IReadOnlyList<Link> Physical(string sysClassNet = "/sys/class/net")
+    {
+        if (!Directory.Exists(sysClassNet)) return [];
+        return [.. Directory.EnumerateFileSystemEntries(sysClassNet).Where(p => Path.Exists(Path.Combine(p, "device"))).Select(Read).OfType<Link>().OrderBy(l => l.Index)];
+    }
+
+    public static void BringUpLoopback()
+    {
+        using var netlink = new RouteSocket();
+        netlink.SetUp(1);
+    }
+
+    private static Link? Read(string path)
+    {
+        try
+        {
+            var type = Text(path, "type");
+            if (type != "1") return null; // ARPHRD_ETHER, which Wi-Fi has too
+            var flags = Convert.ToInt32(Text(path, "flags"), 16);
+            var hardware = Text(path, "address").Split(':').Select(h => Convert.ToByte(h, 16)).ToArray();
+            var up = (flags & 1) != 0;
+            return new Link(Path.GetFileName(path), int.Parse(Text(path, "ifindex")), hardware, up, up && Text(path, "carrier") == "1");
+        }
+        catch (Exception e) when (e is IOException or FormatException or ArgumentException)
+        {
+            return null; // unplugged while we looked
+        }
+    }
+
+    private static string Text(string path, string name) => File.ReadAllText(Path.Combine(path, name)).Trim();
+}
