@@ -17,7 +17,7 @@ internal static unsafe class EntropySeed
         var path = Path.Combine(state, "random-seed");
         var seed = File.Exists(path) ? File.ReadAllBytes(path) : [];
         using var random = File.OpenHandle("/dev/urandom", FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
-        if (seed.Length > 0) RandomAccess.Write(random, seed, 0); // mixed in, not credited yet
+        if (seed.Length > 0) Libc.Write(random, seed, "/dev/urandom"); // mixed in, not credited yet
         Save(state);
         if (seed.Length != Size) return;
 

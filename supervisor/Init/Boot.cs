@@ -82,7 +82,7 @@ internal sealed class Boot(Action<string> log, KernelModules? modules = null)
     private static void WriteKernelFile(string path, string text)
     {
         using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
-        RandomAccess.Write(file, System.Text.Encoding.ASCII.GetBytes(text), 0);
+        Libc.Write(file, System.Text.Encoding.ASCII.GetBytes(text), path);
     }
 
     private void MakeWritable(BootAction.Overlay overlay)

@@ -18,7 +18,7 @@ internal static class PidOne
     public static int Run()
     {
         using var console = new SafeFileHandle(2, ownsHandle: false);
-        var log = new BootLog(line => RandomAccess.Write(console, Encoding.UTF8.GetBytes(line + "\n"), 0));
+        var log = new BootLog(line => Libc.Write(console, Encoding.UTF8.GetBytes(line + "\n"), "console"));
         try
         {
             if (Initramfs.IsHere) Initramfs.Run(log);

@@ -91,7 +91,7 @@ internal sealed unsafe class Watchdog : IDisposable
     {
         try
         {
-            RandomAccess.Write(_device!, Encoding.ASCII.GetBytes(text), 0);
+            Libc.Write(_device!, Encoding.ASCII.GetBytes(text), "watchdog");
         }
         catch (IOException)
         {

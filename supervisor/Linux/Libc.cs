@@ -127,6 +127,23 @@ internal static unsafe partial class Libc
         }
     }
 
+    /// <summary>write(2): for consoles, devices and kernel files, which have no position.</summary>
+    public static void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, string name)
+    {
+        fixed (byte* b = bytes)
+        {
+            var done = 0;
+            while (done < bytes.Length)
+            {
+                var count = (long)write((int)file.DangerousGetHandle(), b + done, bytes.Length - done);
+                var error = count < 0 ? errno : 0;
+                if (error == EINTR) continue;
+                if (count < 0) throw new LinuxException($"write {name}", error);
+                done += (int)count;
+            }
+        }
+    }
+
     public static void SyncFile(SafeFileHandle file, string name)
     {
         if (fsync((int)file.DangerousGetHandle()) == 0) return;
