@@ -175,6 +175,9 @@ internal sealed record BoardPartition
     /// <summary>Fixed first byte, for partitions that firmware finds by place; null for the next free one.</summary>
     public long? Offset { get; init; }
     public required Guid GptType { get; init; }
+
+    /// <summary>Fixed PARTUUID, where firmware knows the partition by it; null for one derived from the build.</summary>
+    public Guid? Id { get; init; }
     public required byte MbrType { get; init; }
 
     /// <summary>MBR active flag; on GPT the legacy-boot attribute, which U-Boot's distro boot looks for.</summary>

@@ -21,7 +21,7 @@ internal static class BoardDisk
                 Name = p.Name,
                 Size = p.Size,
                 Type = p.GptType,
-                Id = id(p.Name),
+                Id = p.Id ?? id(p.Name),
                 Attributes = p.Active && board.Table.Kind != TableKind.Mbr ? LegacyBoot : 0,
                 MbrType = p.MbrType,
                 Active = p.Active,

@@ -64,6 +64,7 @@ internal static class BoardForm
         new FormKey("size", new Size(512), "Bytes in the image; root-b has root-a's unless said."),
         new FormKey("offset", new Size(512), "Fixed first byte, where firmware looks for it; else the next free place."),
         new FormKey("type", new PartitionType(), "Partition type; by role, processor and boot flow unless said."),
+        new FormKey("id", new Text("a GUID", "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"), "Fixed PARTUUID, where firmware knows the partition by it; else derived from the build."),
         new FormKey("active", new Flag(), "MBR active flag; on GPT the legacy-boot attribute."),
         new FormKey("grow", new Flag(), "Grows to the end of the disk at first boot; true for data unless said."));
 

@@ -48,6 +48,8 @@ internal static class BoardLayoutChecks
     {
         foreach (var twice in board.Partitions.Select((p, i) => (p.Name, Index: i)).GroupBy(p => p.Name, StringComparer.OrdinalIgnoreCase).Where(g => g.Count() > 1))
             findings.Add($"partitions[{twice.Last().Index}].name", $"two partitions are called {twice.Key}", "give each its own `name`");
+        foreach (var twice in board.Partitions.Select((p, i) => (p.Id, Index: i)).Where(p => p.Id is not null).GroupBy(p => p.Id).Where(g => g.Count() > 1))
+            findings.Add($"partitions[{twice.Last().Index}].id", $"two partitions have the id {twice.Key}", "give each its own `id`, or none");
     }
 
     private static void CheckPartition(Board board, int index, Findings findings)

@@ -172,6 +172,7 @@ internal sealed class BoardReader
                 Size = section.SizeOrNull("size") ?? (role == PartitionRole.RootB ? rootA?.Size ?? 0 : 0),
                 Offset = section.SizeOrNull("offset"),
                 GptType = given.Gpt == Guid.Empty ? ownType.Gpt : given.Gpt,
+                Id = section.TextOrNull("id") is { } id ? Guid.Parse(id) : null,
                 MbrType = given.Mbr == 0 ? ownType.Mbr : given.Mbr,
                 Active = section.FlagOrNull("active") ?? false,
                 Grow = section.FlagOrNull("grow") ?? role == PartitionRole.Data,

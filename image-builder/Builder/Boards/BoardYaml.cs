@@ -30,6 +30,7 @@ internal static class BoardYaml
 
     public static YamlNode.Map? Read(TextReader text, string fileName, ICollection<Diagnostic> diagnostics)
     {
+        Pass? pass = null;
         try
         {
             var all = text.ReadToEnd();
@@ -50,12 +51,18 @@ internal static class BoardYaml
             }
 
             parser.Consume<DocumentStart>();
-            var root = ReadNode(parser, fileName, diagnostics, 0);
+            pass = new Pass(parser, fileName, diagnostics);
+            var root = pass.Read(0);
             parser.Consume<DocumentEnd>();
             if (parser.Accept<DocumentStart>(out var second))
                 diagnostics.Add(new(At(fileName, second), "a second YAML document begins here", "keep one board in one file"));
             if (root is YamlNode.Map map) return map;
             diagnostics.Add(new(root.Place, "the file is not a map of keys", "begin with `schema: 1`, then one `key: value` a line"));
+        }
+        catch (InvalidOperationException)
+        {
+            // The parser's own complaint when the text ends inside a bracket that a comment has swallowed.
+            diagnostics.Add(new(new(fileName, pass?.LastLine ?? 1), "this is not YAML: the file ends inside a bracket or quote", "close it; a bracket after # is part of the comment"));
         }
         catch (YamlException e)
         {
@@ -84,40 +91,52 @@ internal static class BoardYaml
         return child with { Entries = entries };
     }
 
-    private static YamlNode ReadNode(Parser parser, string file, ICollection<Diagnostic> diagnostics, int depth)
+    /// <summary>One pass over a text. It remembers how far it came, for the errors that YamlDotNet reports without a place.</summary>
+    private sealed class Pass(Parser parser, string file, ICollection<Diagnostic> diagnostics)
     {
-        if (parser.Accept<NodeEvent>(out var node) && (!node.Anchor.IsEmpty || (!node.Tag.IsEmpty && !node.Tag.IsNonSpecific)))
-            diagnostics.Add(new(At(file, node), "anchors, aliases and tags are not part of a board file", "write the value out here, or use `extends`"));
-        var place = At(file, parser.Current!);
-        if (depth > MaxDepth) throw new SemanticErrorException(parser.Current!.Start, parser.Current.End, "nested too deeply");
-        if (parser.TryConsume<Scalar>(out var scalar)) return new YamlNode.Scalar(place, scalar.Value);
-        if (parser.TryConsume<AnchorAlias>(out _))
+        public int LastLine { get; private set; } = 1;
+
+        public YamlNode Read(int depth)
         {
-            diagnostics.Add(new(place, "anchors, aliases and tags are not part of a board file", "write the value out here, or use `extends`"));
-            return new YamlNode.Scalar(place, "alias");
+            if (parser.Accept<NodeEvent>(out var node) && (!node.Anchor.IsEmpty || (!node.Tag.IsEmpty && !node.Tag.IsNonSpecific)))
+                diagnostics.Add(new(At(node), "anchors, aliases and tags are not part of a board file", "write the value out here, or use `extends`"));
+            var place = At(parser.Current!);
+            if (depth > MaxDepth) throw new SemanticErrorException(parser.Current!.Start, parser.Current.End, "nested too deeply");
+            if (parser.TryConsume<Scalar>(out var scalar)) return new YamlNode.Scalar(place, scalar.Value);
+            if (parser.TryConsume<AnchorAlias>(out _))
+            {
+                diagnostics.Add(new(place, "anchors, aliases and tags are not part of a board file", "write the value out here, or use `extends`"));
+                return new YamlNode.Scalar(place, "alias");
+            }
+
+            if (parser.TryConsume<SequenceStart>(out _))
+            {
+                var items = new List<YamlNode>();
+                while (!parser.TryConsume<SequenceEnd>(out _)) items.Add(Read(depth + 1));
+                return new YamlNode.List(place, items);
+            }
+
+            parser.Consume<MappingStart>();
+            var entries = new List<YamlNode.Entry>();
+            while (!parser.TryConsume<MappingEnd>(out _))
+            {
+                var key = parser.Consume<Scalar>();
+                var keyPlace = At(key);
+                var value = Read(depth + 1);
+                if (entries.Find(e => e.Key == key.Value) is { } first)
+                    diagnostics.Add(new(keyPlace, $"`{key.Value}` is given twice, first on line {first.Place.Line}", "keep one of the two"));
+                else
+                    entries.Add(new(key.Value, keyPlace, value));
+            }
+
+            return new YamlNode.Map(place, entries);
         }
 
-        if (parser.TryConsume<SequenceStart>(out _))
+        private Place At(ParsingEvent e)
         {
-            var items = new List<YamlNode>();
-            while (!parser.TryConsume<SequenceEnd>(out _)) items.Add(ReadNode(parser, file, diagnostics, depth + 1));
-            return new YamlNode.List(place, items);
+            LastLine = (int)e.Start.Line;
+            return new(file, LastLine);
         }
-
-        parser.Consume<MappingStart>();
-        var entries = new List<YamlNode.Entry>();
-        while (!parser.TryConsume<MappingEnd>(out _))
-        {
-            var key = parser.Consume<Scalar>();
-            var keyPlace = At(file, key);
-            var value = ReadNode(parser, file, diagnostics, depth + 1);
-            if (entries.Find(e => e.Key == key.Value) is { } first)
-                diagnostics.Add(new(keyPlace, $"`{key.Value}` is given twice, first on line {first.Place.Line}", "keep one of the two"));
-            else
-                entries.Add(new(key.Value, keyPlace, value));
-        }
-
-        return new YamlNode.Map(place, entries);
     }
 
     private static Place At(string file, ParsingEvent e) => new(file, (int)e.Start.Line);
