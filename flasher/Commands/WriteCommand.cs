@@ -1,0 +1,128 @@
+using System.Text.Json;
+using OsBuild.Flasher.Drives;
+using OsBuild.Flasher.Sources;
+using OsBuild.Flasher.Writing;
+using OsBuild.Images;
+using OsBuild.Images.Copying;
+
+namespace OsBuild.Flasher.Commands;
+
+/// <summary>What was typed after <c>flasher write</c> or <c>flasher verify</c>.</summary>
+internal sealed record WriteArguments
+{
+    public required string Image { get; init; }
+
+    public required IReadOnlyList<string> To { get; init; }
+
+    public bool Yes { get; init; }
+
+    public bool Verify { get; init; } = true;
+
+    public bool UseMap { get; init; } = true;
+
+    public bool Json { get; init; }
+
+    public bool Eject { get; init; }
+
+    public string? Sha256 { get; init; }
+
+    public string? AllowSystemDisk { get; init; }
+}
+
+/// <summary><c>flasher write</c>: look, ask, look again, write. And <c>flasher verify</c>.</summary>
+internal static class WriteCommand
+{
+    public static int Write(WriteArguments typed, CancellationToken stop) => Guarded(typed.Json, () =>
+    {
+        var request = Request(typed);
+        var facts = Targets.Gather(typed.Image);
+        if (!Targets.IsPrivileged && request.Targets.Any(t => !Targets.IsOrdinaryFile(t))) return Elevation.Offer("Writing to a drive needs root", typed.Json || typed.Yes);
+        var targets = FlashSession.Judge(request, facts);
+        if (!typed.Yes) Confirm(typed, targets);
+        var view = new ProgressView(FlashState.For(targets.Select(t => t.Name)), typed.Json ? Console.Out : Console.Error, typed.Json, !typed.Json && !Console.IsErrorRedirected, TimeProvider.System);
+        var outcomes = FlashSession.Run(request, targets, () => Targets.Gather(typed.Image), TimeProvider.System, view.Show, stop);
+        return Conclude(typed.Json, outcomes);
+    });
+
+    public static int Verify(WriteArguments typed, CancellationToken stop) => Guarded(typed.Json, () =>
+    {
+        var source = ImageFile.Open(typed.Image, typed.UseMap, typed.Sha256);
+        var facts = Targets.Gather(typed.Image);
+        if (!Targets.IsPrivileged && typed.To.Any(t => !Targets.IsOrdinaryFile(t))) return Elevation.Offer("Reading a drive needs root", typed.Json);
+        var view = new ProgressView(FlashState.For(typed.To), typed.Json ? Console.Out : Console.Error, typed.Json, !typed.Json && !Console.IsErrorRedirected, TimeProvider.System);
+        List<CopyOutcome> outcomes = [];
+        foreach (var target in typed.To)
+        {
+            using var medium = Targets.OpenForReading(target, facts);
+            outcomes.Add(ImageComparer.Compare(source, medium, outcomes.Count, TimeProvider.System, view.Show, stop));
+        }
+
+        return Conclude(typed.Json, outcomes);
+    });
+
+    private static FlashRequest Request(WriteArguments typed) => new()
+    {
+        ImagePath = typed.Image,
+        Source = ImageFile.Open(typed.Image, typed.UseMap, typed.Sha256),
+        Targets = typed.To,
+        AllowSystemDisk = typed.AllowSystemDisk,
+        Eject = typed.Eject,
+        Options = new CopyOptions { Verify = typed.Verify },
+    };
+
+    private static void Confirm(WriteArguments typed, IReadOnlyList<JudgedTarget> targets)
+    {
+        if (typed.Json || Console.IsInputRedirected) throw new RefusedException("Nobody is there to confirm; say --yes to write without asking. Nothing was written.");
+        foreach (var target in targets)
+        {
+            var words = target.Name[(target.Name.LastIndexOf('/') + 1)..];
+            Console.Error.WriteLine($"Everything on {Describe(target)} will be overwritten with {typed.Image}.");
+            foreach (var warning in target.Verdict?.Warnings ?? []) Console.Error.WriteLine($"  ! {warning}");
+            Console.Error.Write($"Type {words} to go on: ");
+            if (Console.ReadLine()?.Trim() != words) throw new RefusedException("Not confirmed; nothing was written.");
+        }
+    }
+
+    private static string Describe(JudgedTarget target)
+    {
+        if (target.Disk is not { } disk) return $"the file {target.Name}";
+        var holds = disk.Holds.Count > 0 ? $", holding {string.Join(", ", disk.Holds)}" : "";
+        return $"{disk.Device} ({string.Join(", ", ((string[])[disk.Model, new ByteSize(disk.Size).ToString(), disk.Transport]).Where(s => s.Length > 0))}{holds})";
+    }
+
+    private static int Conclude(bool json, IReadOnlyList<CopyOutcome> outcomes)
+    {
+        var code = Names.ExitCode(outcomes);
+        var message = string.Join(" ", outcomes.Where(o => code == 0 || o.Result != CopyResult.Done).Select(o => o.Message));
+        if (json) Console.Out.WriteLine(JsonSerializer.Serialize(new ResultLine(code == 0 ? "ok" : "failed", message), OutputJson.Default.ResultLine));
+        return code;
+    }
+
+    /// <summary>Turns what may go wrong into one sentence and an exit code.</summary>
+    public static int Guarded(bool json, Func<int> act)
+    {
+        try
+        {
+            return act();
+        }
+        catch (RefusedException e)
+        {
+            return Say(json, "refused", e.Message, 2);
+        }
+        catch (OperationCanceledException)
+        {
+            return Say(json, "failed", "Stopped. Nothing was written.", 1);
+        }
+        catch (Exception e) when (e is IOException or ImageException or UnauthorizedAccessException)
+        {
+            return Say(json, "failed", e.Message, 1);
+        }
+    }
+
+    private static int Say(bool json, string result, string message, int code)
+    {
+        if (json) Console.Out.WriteLine(JsonSerializer.Serialize(new ResultLine(result, message), OutputJson.Default.ResultLine));
+        else Console.Error.WriteLine($"flasher: {message}");
+        return code;
+    }
+}

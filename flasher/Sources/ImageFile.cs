@@ -1,0 +1,149 @@
+using System.Security.Cryptography;
+using OsBuild.Flasher.Writing;
+using OsBuild.Images;
+using OsBuild.Images.Bmap;
+using OsBuild.Images.Compression;
+using OsBuild.Images.Copying;
+
+namespace OsBuild.Flasher.Sources;
+
+/// <summary>An image file with what lies beside it: block map, digest, description. Checked before the first byte is written.</summary>
+internal sealed class ImageFile
+{
+    private readonly string _path;
+    private readonly Codec _codec;
+    private readonly long _fileLength;
+    private long _consumed;
+
+    private ImageFile(string path, Codec codec, long fileLength) => (_path, _codec, _fileLength) = (path, codec, fileLength);
+
+    /// <summary>Opens an image and reads what lies beside it.</summary>
+    /// <param name="path">The image: raw, or compressed in any way that <see cref="Codecs"/> knows.</param>
+    /// <param name="useMap">Look for a block map.</param>
+    /// <param name="sha256">SHA-256 the file or the image in it must have, in hex, or null.</param>
+    /// <exception cref="RefusedException">It cannot be used; the message says why.</exception>
+    public static CopySource Open(string path, bool useMap, string? sha256)
+    {
+        try
+        {
+            if (Directory.Exists(path)) throw new RefusedException($"{path} is a folder; name an image file.");
+            using var file = File.OpenRead(path);
+            var head = new byte[Codecs.HeaderSize];
+            var got = file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
+            if (got == 0) throw new RefusedException($"{path} is empty; there is nothing to write.");
+            if (head.AsSpan().StartsWith("version https://"u8)) throw new RefusedException($"{path} is a git-lfs pointer, not an image; run git lfs pull.");
+            var image = new ImageFile(path, Decoding.Detect(head.AsSpan(0, got)), file.Length);
+            return image.Source(useMap, sha256);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new RefusedException(File.Exists(path) ? $"{path} cannot be read: {e.Message.TrimEnd('.')}." : $"There is no image {path}.");
+        }
+    }
+
+    private CopySource Source(bool useMap, string? sha256)
+    {
+        var description = ImageDescription.Beside(_path);
+        var map = useMap ? Sidecars.FindMap(_path) : null;
+        var imageDigest = description?.ImageSha256;
+        var length = _codec == Codec.None ? _fileLength : map?.ImageSize ?? description?.Size;
+        if (map is not null && length is { } known && map.ImageSize != known)
+            throw new RefusedException($"The block map beside {_path} is for an image of {map.ImageSize} bytes, but this one has {known}; remove the map or fetch the right one (or use --no-map).");
+        var wanted = sha256 is not null ? ParseDigest(sha256, "--sha256") : Sidecars.FindDigest(_path) is { } found ? ParseDigest(found, _path + ".sha256") : null;
+        if (wanted is not null && !FileDigest().AsSpan().SequenceEqual(wanted))
+        {
+            // The digest of a compressed file may also be meant for what is in it: that costs one more decoding, but still nothing is written.
+            if (_codec == Codec.None || sha256 is null || !DecodedDigest().AsSpan().SequenceEqual(wanted))
+                throw new RefusedException($"The SHA-256 of {_path} is not the expected {Convert.ToHexStringLower(wanted)}: it is damaged or another file. Nothing was written; download or build it again.");
+        }
+
+        return new CopySource
+        {
+            Name = _path,
+            Open = OpenDecoded,
+            Length = length,
+            Map = map,
+            Sha256 = imageDigest is null ? null : ParseDigest(imageDigest, _path + "'s description"),
+            Fraction = () => Math.Min(1, (double)Interlocked.Read(ref _consumed) / _fileLength),
+        };
+    }
+
+    private Stream OpenDecoded()
+    {
+        var file = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.Read, _codec == Codec.None ? 0 : 128 << 10, FileOptions.SequentialScan);
+        if (_codec == Codec.None) return file;
+        Interlocked.Exchange(ref _consumed, 0);
+        return Decoding.Open(new ProgressStream(file, got => Interlocked.Add(ref _consumed, got)), _codec);
+    }
+
+    private byte[] FileDigest()
+    {
+        using var file = File.OpenRead(_path);
+        return SHA256.HashData(file);
+    }
+
+    private byte[] DecodedDigest()
+    {
+        using var image = OpenDecoded();
+        return SHA256.HashData(image);
+    }
+
+    private static byte[] ParseDigest(string text, string from)
+    {
+        try
+        {
+            var digest = Convert.FromHexString(text.Trim());
+            return digest.Length == 32 ? digest : throw new FormatException();
+        }
+        catch (FormatException)
+        {
+            throw new RefusedException($"{from} holds no SHA-256 (64 hex digits); nothing was written.");
+        }
+    }
+}
+
+/// <summary>Files beside an image, found as bmaptool and the builder name them.</summary>
+internal static class Sidecars
+{
+    public static BlockMap? FindMap(string image)
+    {
+        foreach (var name in Names(image, ".bmap"))
+        {
+            if (!File.Exists(name)) continue;
+            try
+            {
+                using var xml = File.OpenRead(name);
+                return BlockMap.ReadXml(xml);
+            }
+            catch (ImageException e)
+            {
+                throw new RefusedException($"The block map {name} cannot be used: {e.Message} Remove it or use --no-map.");
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The digest in <c>IMAGE.sha256</c>: 64 hex digits, alone or in the form of sha256sum.</summary>
+    public static string? FindDigest(string image)
+    {
+        if (!File.Exists(image + ".sha256")) return null;
+        var name = Path.GetFileName(image);
+        var lines = File.ReadAllLines(image + ".sha256").Select(l => l.Split((char[])[' ', '\t'], 2, StringSplitOptions.RemoveEmptyEntries)).Where(l => l.Length > 0).ToList();
+        var line = lines.FirstOrDefault(l => l.Length == 2 && l[1].TrimStart(' ', '*') == name) ?? lines.FirstOrDefault(l => l.Length == 1) ?? (lines.Count == 1 ? lines[0] : null);
+        return line?[0] ?? throw new RefusedException($"{image}.sha256 has no line for {name}; nothing was written.");
+    }
+
+    /// <summary><c>a.img.xz</c> gives <c>a.img.xz.bmap</c>, <c>a.img.bmap</c>, <c>a.bmap</c>.</summary>
+    public static IEnumerable<string> Names(string image, string extension)
+    {
+        var folder = Path.GetDirectoryName(image) ?? "";
+        for (var name = Path.GetFileName(image); name.Length > 0;)
+        {
+            yield return Path.Combine(folder, name + extension);
+            var dot = name.LastIndexOf('.');
+            if (dot <= 0) yield break;
+            name = name[..dot];
+        }
+    }
+}
