@@ -114,5 +114,5 @@ internal static class Judge
 
     private static bool IsMedia(string mountPoint, SystemKind system) => system == SystemKind.Windows
         ? mountPoint.Length is 2 or 3 && mountPoint[1] == ':'
-        : MediaFolders.Any(f => mountPoint == f ? f == "/mnt" : mountPoint.StartsWith(f + "/", StringComparison.Ordinal));
+        : !mountPoint.Contains("/../", StringComparison.Ordinal) && MediaFolders.Any(f => mountPoint == f ? f == "/mnt" : mountPoint.StartsWith(f + "/", StringComparison.Ordinal));
 }

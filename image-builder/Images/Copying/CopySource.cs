@@ -21,7 +21,7 @@ public sealed record CopySource
     public BlockMap? Map { get; init; }
 
     /// <summary>SHA-256 that the decoded bytes must have, or null.</summary>
-    public ReadOnlyMemory<byte>? Sha256 { get; init; }
+    public byte[]? Sha256 { get; init; }
 }
 
 /// <summary>How to copy.</summary>

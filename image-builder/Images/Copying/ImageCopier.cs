@@ -55,15 +55,27 @@ public sealed class ImageCopier : IDisposable
         Phase(CopyPhase.Write, lane => lane.StartActing(lane.Medium.Flush));
         if (_options.Verify)
         {
-            Phase(CopyPhase.Verify, lane => lane.StartActing(lane.Medium.DropCaches));
-            Phase(CopyPhase.Verify, lane => lane.StartVerifying(_image));
+            VerifyAll(_ => true);
             var repair = new Repair(_source, _image, _options, _report);
-            Phase(CopyPhase.Repair, lane => lane.StartActing(() => repair.Run(lane, _stop)), lane => !lane.Bad.IsEmpty);
+            for (var attempt = 1; _lanes.Any(l => l.Alive && !l.Bad.IsEmpty); attempt++)
+            {
+                var number = attempt;
+                Phase(CopyPhase.Repair, lane => lane.StartActing(() => repair.Run(lane, number, _stop)), lane => !lane.Bad.IsEmpty);
+                // All of it again: on a card that wraps, what was just written lies over something else.
+                VerifyAll(lane => lane.Phase == CopyPhase.Repair);
+            }
         }
 
         Phase(CopyPhase.Finish, lane => lane.StartActing(() => WriteHead(lane)));
         foreach (var lane in _lanes.Where(l => l.Alive)) End(lane, Outcomes.Done(lane, _image.Length, _options.Verify));
         return [.. _outcomes.Select(o => o!)];
+    }
+
+    private void VerifyAll(Func<Lane, bool> which)
+    {
+        List<Lane> lanes = [.. _lanes.Where(which)];
+        Phase(CopyPhase.Verify, lane => lane.StartActing(lane.Medium.DropCaches), lanes.Contains);
+        Phase(CopyPhase.Verify, lane => lane.StartVerifying(_image), lanes.Contains);
     }
 
     private void RefuseTooSmall()

@@ -55,7 +55,7 @@ internal sealed class ImageReader : IDisposable
         if (Position == 0) throw new ImageException(ImageErrorKind.Corrupt, $"{_source.Name} is empty; there is nothing to write.");
         if (_source.Length is { } length && Position != length)
             throw new ImageException(ImageErrorKind.Corrupt, $"{_source.Name} ends after {Position} of {length} bytes: it is truncated; download or build it again.");
-        if (_sha256 is not null && !_sha256.GetHashAndReset().AsSpan().SequenceEqual(_source.Sha256!.Value.Span))
+        if (_sha256 is not null && !_sha256.GetHashAndReset().AsSpan().SequenceEqual(_source.Sha256))
             throw new ImageException(ImageErrorKind.Corrupt, $"The SHA-256 of {_source.Name} is not the one it should have: it is damaged; download or build it again.");
     }
 

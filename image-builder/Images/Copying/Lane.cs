@@ -16,6 +16,7 @@ internal sealed class Lane(int index, IMedium medium, CopyOptions options, Chunk
     private readonly long[] _busySince = [.. Enumerable.Repeat(Idle, options.Depth)];
     private readonly Memory<byte>[] _samples = [.. Enumerable.Range(0, options.Depth).Select(_ => AlignedBuffer.Allocate(ExtentScan.Block))];
     private Exception? _failure;
+    private bool _stale;
     private Thread[] _threads = [];
     private long _done, _written, _skipped, _verified;
 
@@ -182,8 +183,14 @@ internal sealed class Lane(int index, IMedium medium, CopyOptions options, Chunk
     {
         if (!options.SkipZeros) return false;
         if (!options.Verify && !(Discarded && extent.Kind == ExtentKind.Unmapped)) return false;
-        return ReadsZero(extent.Offset, worker, extent.Length)
-            && ReadsZero(extent.Offset + (extent.Length / 2 / ExtentScan.Block * ExtentScan.Block), worker, extent.Length / 2);
+        if (Volatile.Read(ref _stale)) return false;
+        if (ReadsZero(extent.Offset, worker, extent.Length)
+            && ReadsZero(extent.Offset + (extent.Length / 2 / ExtentScan.Block * ExtentScan.Block), worker, extent.Length / 2)) return true;
+        // A used card: looking before each run would only be followed by writing it.
+        // And what a discard left behind is proven after all.
+        Volatile.Write(ref _stale, true);
+        Discarded = false;
+        return false;
     }
 
     private bool ReadsZero(long offset, int worker, int atMost)

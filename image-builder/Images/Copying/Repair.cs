@@ -6,25 +6,20 @@ internal sealed class Repair(CopySource source, Written image, CopyOptions optio
     /// <summary>When more than this is bad, the medium is a fake or dying and no rewriting helps.</summary>
     private const long WorthRepairing = 64 << 20;
 
-    /// <summary>Repairs one lane on its own thread; throws when the medium cannot be repaired.</summary>
-    public void Run(Lane lane, CancellationToken stop)
+    /// <summary>Writes again what a verification found wrong on one lane, on that lane's thread; throws when there is no point.</summary>
+    public void Run(Lane lane, int attempt, CancellationToken stop)
     {
-        var bad = Take(lane);
-        long? firstWrong = null;
-        foreach (var stale in bad.Where(i => image.Extents[i].Kind != ExtentKind.Data)) lane.WriteZeros(image.Extents[stale]);
-        bad = bad.Any(i => image.Extents[i].Kind != ExtentKind.Data) ? StillBad(lane, bad, stop) : bad;
-        for (var attempt = 1; bad.Count > 0; attempt++)
-        {
-            var bytes = bad.Sum(i => (long)image.Extents[i].Length);
-            if (attempt > options.RepairAttempts || bytes > Math.Max(WorthRepairing, image.Length / 16))
-                throw new MediumReadsWrongException(firstWrong ?? FirstWrong(lane, bad, stop), bytes);
-            foreach (var i in bad) report(new CopyEvent.RangeRewritten(lane.Index, image.Extents[i].Offset, image.Extents[i].Length, attempt));
-            var wrong = Rewrite(lane, bad, stop);
-            firstWrong ??= wrong;
-            lane.FirstWrong ??= firstWrong;
-            lane.Repaired += attempt == 1 ? bytes : 0;
-            bad = StillBad(lane, bad, stop);
-        }
+        var all = Take(lane);
+        var bad = all.Where(i => image.Extents[i].Kind == ExtentKind.Data).ToList();
+        var bytes = bad.Sum(i => (long)image.Extents[i].Length);
+        if (attempt > options.RepairAttempts || bytes > Math.Max(WorthRepairing, image.Length / 16))
+            throw new MediumReadsWrongException(lane.FirstWrong ?? FirstWrong(lane, all, stop), all.Sum(i => (long)image.Extents[i].Length));
+        foreach (var i in bad) report(new CopyEvent.RangeRewritten(lane.Index, image.Extents[i].Offset, image.Extents[i].Length, attempt));
+        var wrong = Rewrite(lane, bad, stop);
+        lane.FirstWrong ??= wrong;
+        lane.Repaired += attempt == 1 ? bytes : 0;
+        foreach (var stale in all.Where(i => image.Extents[i].Kind != ExtentKind.Data)) lane.WriteZeros(image.Extents[stale]);
+        lane.Medium.Flush();
     }
 
     private static List<int> Take(Lane lane)
@@ -33,21 +28,6 @@ internal sealed class Repair(CopySource source, Written image, CopyOptions optio
         lane.Bad.Clear();
         bad.Sort();
         return bad;
-    }
-
-    private List<int> StillBad(Lane lane, List<int> bad, CancellationToken stop)
-    {
-        lane.Medium.Flush();
-        lane.Medium.DropCaches();
-        var buffer = AlignedBuffer.Allocate(options.ChunkSize);
-        return [.. bad.Where(i =>
-        {
-            stop.ThrowIfCancellationRequested();
-            lane.Beat();
-            var bytes = buffer.Span[..image.Extents[i].Length];
-            lane.Medium.Read(image.Extents[i].Offset, bytes);
-            return !Lane.Matches(image.Extents[i], bytes);
-        })];
     }
 
     /// <summary>Reads the image again and writes the bad extents; gives the first byte that was wrong.</summary>

@@ -84,7 +84,7 @@ public sealed class ImageCopierTests
     [Fact]
     public void The_first_chunk_is_blanked_first_and_written_last()
     {
-        var image = Image(MiB);
+        var image = Image(MiB, zeros: 0);
         List<(long Offset, bool Blank)> writes = [];
         var medium = new MemoryMedium(2 * MiB) { Keep = (offset, bytes) => { lock (image) writes.Add((offset, bytes.All(b => b == 0))); return bytes; } };
         Assert.Equal(CopyResult.Done, Copy(Source(image), medium).Result);
@@ -224,8 +224,6 @@ public sealed class ImageCopierTests
     public void A_counterfeit_card_that_wraps_is_found()
     {
         var image = Image(MiB, zeros: 0);
-        var wrapped = new MemoryMedium(MiB);
-        var medium = new MemoryMedium(MiB) { Keep = (offset, bytes) => bytes };
         var fake = new WrappingMedium(MiB, MiB / 2);
         var outcome = Copy(Source(image), fake);
         Assert.Equal(CopyResult.VerifyFailed, outcome.Result);
