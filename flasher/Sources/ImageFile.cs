@@ -32,7 +32,7 @@ internal sealed class ImageFile
             var got = file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
             if (got == 0) throw new RefusedException($"{path} is empty; there is nothing to write.");
             if (head.AsSpan().StartsWith("version https://"u8)) throw new RefusedException($"{path} is a git-lfs pointer, not an image; run git lfs pull.");
-            var image = new ImageFile(path, Decoding.Detect(head.AsSpan(0, got)), file.Length);
+            var image = new ImageFile(path, Codecs.Detect(head.AsSpan(0, got)), file.Length);
             return image.Source(useMap, sha256);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -73,7 +73,7 @@ internal sealed class ImageFile
         var file = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.Read, _codec == Codec.None ? 0 : 128 << 10, FileOptions.SequentialScan);
         if (_codec == Codec.None) return file;
         Interlocked.Exchange(ref _consumed, 0);
-        return Decoding.Open(new ProgressStream(file, got => Interlocked.Add(ref _consumed, got)), _codec);
+        return Codecs.OpenRead(new ProgressStream(file, got => Interlocked.Add(ref _consumed, got)), _codec);
     }
 
     private byte[] FileDigest()
