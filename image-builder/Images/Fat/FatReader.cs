@@ -3,31 +3,90 @@ using OsBuild.Images.Trees;
 namespace OsBuild.Images.Fat;
 
 /// <summary>Reads a FAT12, FAT16 or FAT32 file system from a seekable stream that starts at its first byte.</summary>
-public sealed class FatReader(Stream source) : IFileSystem
+public sealed class FatReader : IFileSystem
 {
-    private readonly Stream _source = source;
+    private readonly Stream _source;
+    private readonly FatVolume _volume;
+
+    /// <summary>Reads the boot sector.</summary>
+    /// <exception cref="ImageException">It is not FAT, or the stream is shorter than the file system.</exception>
+    public FatReader(Stream source)
+    {
+        _source = source;
+        _volume = new FatVolume(source);
+    }
 
     /// <inheritdoc/>
-    public string Format => "fat32";
+    public string Format => $"fat{(int)_volume.Geometry.Kind}";
 
     /// <inheritdoc/>
-    public string Label => throw new NotImplementedException();
+    public string Label
+    {
+        get
+        {
+            var label = _volume.ReadDirectory(0, "").Label()?.ShortName ?? (_volume.Fields.BootSignature == VolumeFields.Extended ? _volume.Fields.Label! : "");
+            label = label.TrimEnd(' ', '\0');
+            return label == "NO NAME" ? "" : label;
+        }
+    }
+
+    /// <summary>Volume serial number.</summary>
+    public uint VolumeId => _volume.Fields.VolumeId;
 
     /// <inheritdoc/>
-    public long Size => _source.Length;
+    public long Size => _volume.Geometry.TotalSectors * _volume.Geometry.SectorSize;
 
     /// <inheritdoc/>
-    public long Used => throw new NotImplementedException();
+    public long Used
+    {
+        get
+        {
+            var g = _volume.Geometry;
+            long used = 0;
+            for (uint c = 2; c < g.Clusters + 2; c++)
+                if (_volume.Next(c) != 0) used++;
+            return (g.DataSector * g.SectorSize) + (used * g.ClusterSize);
+        }
+    }
 
     /// <inheritdoc/>
-    public Node? Find(string path) => throw new NotImplementedException();
+    public Node? Find(string path)
+    {
+        var trimmed = path.Trim('/');
+        if (trimmed.Length == 0) return new Node { Path = "", Kind = NodeKind.Directory, Mode = 0x1ED };
+        return _volume.Find(trimmed) is { } e ? NodeOf(ParentOf(trimmed), e) : null;
+    }
 
     /// <inheritdoc/>
-    public IEnumerable<Node> List(string path) => throw new NotImplementedException();
+    public IEnumerable<Node> List(string path)
+    {
+        var trimmed = path.Trim('/');
+        var cluster = trimmed.Length == 0 ? 0 : _volume.Find(trimmed)?.Entry switch
+        {
+            { IsDirectory: true } d => d.FirstCluster,
+            _ => throw new DirectoryNotFoundException($"There is no directory {trimmed} on this FAT file system."),
+        };
+        return [.. _volume.ReadDirectory(cluster, trimmed).Entries().Where(e => !e.IsDot).Select(e => NodeOf(trimmed, e)).OrderBy(n => n.Name, StringComparer.Ordinal)];
+    }
 
     /// <inheritdoc/>
-    public Stream Open(string path) => throw new NotImplementedException();
+    public Stream Open(string path)
+    {
+        if (_volume.Find(path.Trim('/')) is not { Entry.IsDirectory: false } e) throw new FileNotFoundException($"There is no file {path} on this FAT file system.");
+        return new FatFileStream(_source, _volume, e, path);
+    }
 
     /// <inheritdoc/>
-    public IEnumerable<string> Check() => throw new NotImplementedException();
+    public IEnumerable<string> Check() => new FatCheck(_volume).Run();
+
+    private static string ParentOf(string path) => path.LastIndexOf('/') is >= 0 and var i ? path[..i] : "";
+
+    private static Node NodeOf(string parent, FatEntry e) => new()
+    {
+        Path = parent.Length == 0 ? e.Name : parent + "/" + e.Name,
+        Kind = e.Entry.IsDirectory ? NodeKind.Directory : NodeKind.File,
+        Mode = e.Entry.IsDirectory ? 0x1ED : (e.Entry.Attributes & FatAttributes.ReadOnly) != 0 ? 0x124 : 0x1A4,
+        ModifiedAt = new FatTime(e.Entry.WrittenDate, e.Entry.WrittenTime).ToUnixSeconds(),
+        Size = e.Entry.IsDirectory ? 0 : e.Entry.FileSize,
+    };
 }
