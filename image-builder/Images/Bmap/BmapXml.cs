@@ -124,7 +124,8 @@ internal static class BmapXml
     {
         var sha1 = fields.GetValueOrDefault("BmapFileSHA1");
         var digest = sha1 ?? fields.GetValueOrDefault("BmapFileChecksum");
-        if (digest is null) return;
+        if (digest is null && version is ("1.0" or "1.1" or "1.2")) return;
+        if (digest is null) throw Corrupt("it lacks its own checksum");
         var type = sha1 is not null ? "sha1" : fields.GetValueOrDefault("ChecksumType", "").ToLowerInvariant();
         var at = bytes.AsSpan().IndexOf(Encoding.ASCII.GetBytes(digest));
         if (at < 0 || digest.Length == 0) throw Corrupt($"its own checksum cannot be found (version {version})");

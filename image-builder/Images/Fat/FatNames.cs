@@ -41,7 +41,8 @@ internal static class FatNames
     /// <summary>The eleven bytes of the short name, and whether a long name must stand beside it.</summary>
     /// <param name="name">The name as it is to be shown.</param>
     /// <param name="isTaken">Tells which short names the directory has.</param>
-    public static (string Short, bool NeedsLong) ShortNameOf(string name, Func<string, bool> isTaken)
+    /// <param name="lastNumbers">The last number given to each basis, for callers who add many names; else each is tried from 1 on.</param>
+    public static (string Short, bool NeedsLong) ShortNameOf(string name, Func<string, bool> isTaken, Dictionary<string, int>? lastNumbers = null)
     {
         var dot = name.LastIndexOf('.');
         var (longBase, longExtension) = dot > 0 ? (name[..dot], name[(dot + 1)..]) : (name, "");
@@ -51,11 +52,13 @@ internal static class FatNames
         var exact = !baseLost && !extensionLost && basis.Length > 0;
         if (exact && !isTaken(plain)) return (plain, name != Shown(basis, extension));
         // The numeric tail of the specification, from ~1 on; the base gives way as the number gets longer.
-        for (var n = 1; n < 1_000_000; n++)
+        for (var n = 1 + (lastNumbers?.GetValueOrDefault(plain) ?? 0); n < 1_000_000; n++)
         {
             var tail = "~" + n;
             var candidate = (basis[..Math.Min(basis.Length, 8 - tail.Length)] + tail).PadRight(8) + extension.PadRight(3);
-            if (!isTaken(candidate)) return (candidate, true);
+            if (isTaken(candidate)) continue;
+            lastNumbers?[plain] = n;
+            return (candidate, true);
         }
 
         throw new ImageException(ImageErrorKind.TooLarge, $"There is no free short name left for '{name}'.");

@@ -25,6 +25,7 @@ public sealed class FatWriter(Stream target, FatLayout layout)
         public readonly List<Child> Children = [];
         public readonly Dictionary<string, Child> ByName = new(StringComparer.OrdinalIgnoreCase);
         public readonly HashSet<string> ShortNames = [];
+        public readonly Dictionary<string, int> LastNumbers = [];
         public int SlotCount = 2;
         public uint FirstCluster;
     }
@@ -91,7 +92,7 @@ public sealed class FatWriter(Stream target, FatLayout layout)
         var where = parent.Path.Length == 0 ? name : parent.Path + "/" + name;
         if (parent.ByName.TryGetValue(name, out var twin))
             throw new ImageException(ImageErrorKind.Unsupported, $"{where} is there already as {twin.Name}; FAT does not tell upper from lower case.");
-        var (shortName, needsLong) = FatNames.ShortNameOf(name, parent.ShortNames.Contains);
+        var (shortName, needsLong) = FatNames.ShortNameOf(name, parent.ShortNames.Contains, parent.LastNumbers);
         var slots = parent.SlotCount + FatNames.SlotCount(name, needsLong);
         var limit = parent == _root && _g.RootEntries > 0 ? _g.RootEntries : MaxSlots;
         if (slots > limit) throw new ImageException(ImageErrorKind.TooLarge, $"{where} does not fit: its directory holds {limit} short entries, and long names take several.");
