@@ -3,7 +3,7 @@ namespace OsBuild.Images.Trees;
 /// <summary>The bytes of an archive, read forward through one buffer; an early end is an error with the offset in it.</summary>
 internal sealed class TarInput(Stream below)
 {
-    private readonly byte[] _buffer = new byte[256 * 1024];
+    private readonly byte[] _buffer = new byte[64 * 1024];
     private int _from;
     private int _to;
 
