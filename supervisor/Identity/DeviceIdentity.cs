@@ -52,6 +52,7 @@ internal sealed record DeviceIdentity(string MachineId, string HostName)
         Attempt(() => File.WriteAllText(Path.Combine(etc, "hostname"), HostName + "\n"));
         Attempt(() => Replace(Path.Combine(etc, "machine-id"), MachineId + "\n"));
         Attempt(() => Replace(Path.Combine(etc, "hosts"), Hosts(HostName)));
+        Attempt(() => Link(Path.Combine(etc, "resolv.conf"), "/run/resolv.conf"));
 
         void Attempt(Action action)
         {
@@ -68,6 +69,14 @@ internal sealed record DeviceIdentity(string MachineId, string HostName)
 
     public static string Hosts(string hostName) =>
         $"127.0.0.1\tlocalhost\n127.0.1.1\t{hostName}\n::1\tlocalhost ip6-localhost ip6-loopback\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
+
+    private static void Link(string path, string to)
+    {
+        if (!File.Exists(to)) File.WriteAllText(to, "");
+        if (new FileInfo(path).LinkTarget == to) return;
+        File.Delete(path);
+        File.CreateSymbolicLink(path, to);
+    }
 
     /// <summary>A rootfs may ship the file as a link into a place that is not there.</summary>
     private static void Replace(string path, string text)

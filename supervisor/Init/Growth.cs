@@ -1,4 +1,5 @@
 using OsBuild.Images.Partitions;
+using OsBuild.Images.Streams;
 using OsBuild.Supervisor.Linux;
 
 namespace OsBuild.Supervisor.Init;
@@ -40,7 +41,8 @@ internal static unsafe class Growth
     /// <summary>Grows table and partition. Done before the file system is mounted. True when anything changed.</summary>
     public static bool GrowPartition(BlockDevice disk, BlockDevice partition, Action<string> log)
     {
-        using var stream = new FileStream(disk.Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, 1);
+        using var device = new FileStream(disk.Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, 0);
+        using var stream = new SubStream(device, 0, disk.Size); // fstat gives a block device no length
         var table = PartitionTable.Read(stream, disk.SectorSize);
         if (table is null || table.Partitions.Count == 0) return false;
         var last = table.Partitions.MaxBy(p => p.Offset + p.Size)!;
@@ -58,7 +60,7 @@ internal static unsafe class Growth
             {
                 stream.Position = write.Offset;
                 stream.Write(write.Bytes.Span);
-                stream.Flush(flushToDisk: true); // in this order on the medium: that is what makes a cut harmless
+                device.Flush(flushToDisk: true); // in this order on the medium: that is what makes a cut harmless
             }
 
             last = PartitionTable.Read(stream, disk.SectorSize)!.Partitions.First(p => p.Number == last.Number);
@@ -66,7 +68,7 @@ internal static unsafe class Growth
         }
 
         if (last.Size <= partition.Size) return changed;
-        Resize(stream, last);
+        Resize(device, last);
         return true;
     }
 

@@ -36,7 +36,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         boot.Perform(BootTable.ControlGroups);
         boot.Perform(BootTable.Settings);
         _watchdog = Watchdog.Open(Say);
-        modules.ColdPlug(Say);
+        modules.ColdPlug(bus => bus != "cpu", Say);
         log.Event("devices");
         var storage = new Storage(log);
         storage.MountAll();
@@ -49,8 +49,12 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         Attempt("clock", () => ClockStart.Set(_paths, Say));
         Attempt("loopback", Links.BringUpLoopback);
         PowerButton.Watch(() => requests.TryWrite(new ShutdownRequest(RebootKind.PowerOff, "power button")), Say);
+        WriteReport(); // before the worker starts: it is how the worker knows whose host this is
         StartChildren();
         WriteReport();
+
+        // What the processor itself can do (crypto, frequency, sensors) is many modules that nothing waits for.
+        KeepAlive("processor", () => Task.Run(() => modules.ColdPlug(bus => bus == "cpu", Say)));
     }
 
     private Watchdog OpenLate(KernelModules modules)
@@ -119,12 +123,9 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
     /// <summary>Time line lines of the worker go to the console as they are, the rest into the log.</summary>
     private void WorkerSays(string line)
     {
-        const string mark = "[osbuild] event ";
-        if (line.StartsWith(mark, StringComparison.Ordinal))
+        if (HostEvent.Parse(line) is var (name, detail))
         {
-            var text = line[mark.Length..];
-            var colon = text.IndexOf(": ", StringComparison.Ordinal);
-            log.Event(colon < 0 ? text : text[..colon], colon < 0 ? "" : text[(colon + 2)..]);
+            log.Event(name, detail);
             WriteReport();
         }
         else if (_hostLog is { } hostLog)

@@ -72,7 +72,7 @@ internal static class Initramfs
 
     private static void MountRoot(BlockDevice device, string? type, string? flags)
     {
-        var types = type is not null ? type.Split(',') : [.. DiskFileSystems()];
+        var types = type is not null ? type.Split(',') : Probe(device) is { Length: > 0 } known ? [known] : [.. DiskFileSystems()];
         LinuxException? last = null;
         foreach (var candidate in types)
         {
@@ -90,17 +90,31 @@ internal static class Initramfs
         throw new BootFailedException($"root {device.Path} cannot be mounted as {string.Join(", ", types)}: {last?.Message}", last ?? new LinuxException("mount", Libc.ENODEV));
     }
 
+    private static string Probe(BlockDevice device)
+    {
+        try
+        {
+            using var file = File.OpenHandle(device.Path, share: FileShare.ReadWrite);
+            var head = new byte[4096];
+            return FileSystemProbe.Type(head.AsSpan(0, RandomAccess.Read(file, head, 0)));
+        }
+        catch (IOException)
+        {
+            return ""; // the mount will say what is wrong
+        }
+    }
+
     private static IEnumerable<string> DiskFileSystems() =>
         File.ReadLines("/proc/filesystems").Where(l => !l.StartsWith("nodev", StringComparison.Ordinal)).Select(l => l.Trim());
 
     private static void SwitchRoot(string init)
     {
+        Libc.DefaultSignal(13); // SIGPIPE: .NET ignores it, and ignored signals pass through an exec
         Empty(new DirectoryInfo("/"), "/sysroot"); // gives the memory of the initramfs back
         Libc.ChangeDirectory("/sysroot");
         Libc.Mount(".", "/", null, Libc.MsMove, null);
         Libc.ChangeRoot(".");
         string[] environment = ["HOME=/", "TERM=linux", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
-        Libc.DefaultSignal(13);
         Libc.Execute(init, [], environment);
     }
 

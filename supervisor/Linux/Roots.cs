@@ -1,5 +1,6 @@
 using OsBuild.Images;
 using OsBuild.Images.Partitions;
+using OsBuild.Images.Streams;
 
 namespace OsBuild.Supervisor.Linux;
 
@@ -47,7 +48,7 @@ internal static class Roots
         try
         {
             using var stream = new FileStream(disk.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 4096);
-            return PartitionTable.Read(stream, disk.SectorSize);
+            return PartitionTable.Read(new SubStream(stream, 0, disk.Size), disk.SectorSize); // fstat gives a block device no length
         }
         catch (Exception e) when (e is IOException or ImageException or UnauthorizedAccessException)
         {
