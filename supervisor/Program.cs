@@ -1,3 +1,4 @@
+using OsBuild.Supervisor.Api;
 using OsBuild.Supervisor.Init;
 using OsBuild.Supervisor.Linux;
 using OsBuild.Supervisor.Running;
@@ -10,6 +11,7 @@ return args switch
     ["worker", ..] => await Worker.RunAsync(HostPaths.FromEnvironment()),
     ["poweroff"] => Ask(12),
     ["reboot"] => Ask(15),
+    ["status" or "why" or "plan" or "logs" or "apply" or "start" or "stop" or "restart", ..] => await Cli.RunAsync(args, HostPaths.FromEnvironment(), Console.Out, Console.Error),
     _ => Usage(),
 };
 
@@ -28,6 +30,6 @@ static int Ask(int signal)
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: supervisor worker|poweroff|reboot|modprobe NAME...");
+    Console.Error.WriteLine(Cli.Usage);
     return 2;
 }

@@ -1,44 +1,69 @@
 using System.Runtime.InteropServices;
+using OsBuild.Supervisor.Api;
 using OsBuild.Supervisor.Clock;
+using OsBuild.Supervisor.Logs;
 using OsBuild.Supervisor.Network;
+using OsBuild.Supervisor.State;
+using Serilog;
 
 namespace OsBuild.Supervisor.Running;
 
-/// <summary>The worker: network, time, reconciler and local API, each a task that is restarted when it fails.</summary>
+/// <summary>The worker: network, time, reconciler and local API, each a task that is restarted when it fails. It may be restarted at any time:
+/// containers and engine do not notice.</summary>
 internal static class Worker
 {
+    private static readonly TimeSpan RestartAfter = TimeSpan.FromSeconds(2);
+
+    /// <summary>A little less than what PID 1 allows.</summary>
+    private static readonly TimeSpan ShutdownBudget = Init.Shutdown.WorkerBudget - TimeSpan.FromSeconds(5);
+
     public static async Task<int> RunAsync(HostPaths paths)
     {
+        using var log = LogSetup.Create(Path.Combine(paths.Data, "logs"));
         using var stop = new CancellationTokenSource();
-        using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context =>
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        var host = Task.WhenAll(
+            Keep("network", t => NetworkAgent.RunAsync(paths, t), log, stop.Token),
+            Keep("clock", t => ClockAgent.RunAsync(paths, t), log, stop.Token));
+        await RunAsync(paths, log, ShutdownBudget, stop.Token);
+        await host;
+        return 0;
+
+        void Stop(PosixSignalContext context)
         {
             context.Cancel = true;
             stop.Cancel();
-        });
-        await Task.WhenAll(
-            Keep("network", t => NetworkAgent.RunAsync(paths, t), stop.Token),
-            Keep("clock", t => ClockAgent.RunAsync(paths, t), stop.Token),
-            Keep("heartbeat", t => BeatAsync(paths, t), stop.Token));
-        return 0;
-    }
-
-    private static async Task BeatAsync(HostPaths paths, CancellationToken stop)
-    {
-        while (!stop.IsCancellationRequested)
-        {
-            Heartbeat.Beat(paths);
-            await Task.Delay(TimeSpan.FromSeconds(5), stop);
         }
     }
 
-    private static async Task Keep(string name, Func<CancellationToken, Task> run, CancellationToken stop)
+    /// <summary>The part that has to do with containers. Runs until <paramref name="stop"/>; then stops the containers in order.</summary>
+    public static async Task RunAsync(HostPaths paths, ILogger log, TimeSpan budget, CancellationToken stop)
     {
+        Directory.CreateDirectory(paths.Run);
+        var places = new Places(paths);
+        using var journal = Journal.Open(places.StateDirectory);
+        await using var reconciler = new Reconciler(paths, journal, History.Open(Path.Combine(paths.Data, "supervisor")), log);
+        var compose = new ComposeWatch(paths, reconciler, log);
+        var api = new LocalApi(paths, reconciler, compose);
+        await Task.WhenAll(
+            Keep("reconciler", reconciler.RunAsync, log, stop),
+            Keep("compose file", compose.RunAsync, log, stop),
+            Keep("local API", api.RunAsync, log, stop));
+        log.Information("stopping the containers");
+        await reconciler.ShutdownAsync(budget);
+        log.Information("the containers are stopped");
+    }
+
+    /// <summary>Runs a task for as long as the worker lives. A fault in one never ends another.</summary>
+    private static async Task Keep(string name, Func<CancellationToken, Task> run, ILogger log, CancellationToken stop)
+    {
+        await Task.Yield();
         while (!stop.IsCancellationRequested)
         {
             try
             {
                 await run(stop);
-                return;
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
@@ -46,8 +71,16 @@ internal static class Worker
             }
             catch (Exception e)
             {
-                Console.Error.WriteLine($"{name}: {e}");
-                await Task.Delay(1000, CancellationToken.None);
+                log.Error(e, "{Task} failed and is started again", name);
+            }
+
+            try
+            {
+                await Task.Delay(RestartAfter, stop);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
             }
         }
     }

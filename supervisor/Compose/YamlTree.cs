@@ -1,0 +1,122 @@
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace OsBuild.Supervisor.Compose;
+
+/// <summary>Turns YAML text into nodes: anchors and <c>&lt;&lt;</c> merges resolved, variables put in. Bounded, because the file may come
+/// from anywhere: depth, size and the growth that aliases allow all have a limit.</summary>
+internal sealed class YamlTree(string file, Interpolation variables, Diagnostics diagnostics)
+{
+    public const int MaxLength = 1 << 20;
+    private const int MaxDepth = 32;
+    private const int MaxNodes = 50_000;
+
+    private int nodes;
+
+    public MapNode? Read(string text)
+    {
+        var start = new ScalarNode(file, 1, "", "", Plain: true);
+        if (text.Length > MaxLength)
+        {
+            diagnostics.Error(start, $"the file has more than {MaxLength / 1024} KiB; a compose file is smaller");
+            return null;
+        }
+
+        try
+        {
+            // The parser recurses, so deep nesting is refused before it can end the process.
+            if (Depth(text) > MaxDepth * 4)
+            {
+                diagnostics.Error(start, "the file is nested too deeply");
+                return null;
+            }
+
+            var stream = new YamlStream();
+            stream.Load(new StringReader(text));
+            if (stream.Documents.Count == 0) return new MapNode(file, 1, "", []);
+            if (stream.Documents.Count > 1) diagnostics.Error(start, "the file has several documents; only one is read");
+            var root = Convert(stream.Documents[0].RootNode, "", 0);
+            if (root is MapNode map) return map;
+            if (root is { IsNull: true }) return new MapNode(file, 1, "", []);
+            diagnostics.Error(root, $"the file must be a map with services, but is {root.Kind}");
+        }
+        catch (YamlException e)
+        {
+            var message = e.InnerException?.Message ?? e.Message;
+            diagnostics.Add(new(file, (int)Math.Max(1, e.Start.Line), "", "not valid YAML: " + message.ReplaceLineEndings(" ")));
+        }
+
+        return null;
+    }
+
+    private static int Depth(string text)
+    {
+        var (deepest, flow) = (0, 0);
+        foreach (var c in text)
+        {
+            if (c is '[' or '{') deepest = Math.Max(deepest, ++flow);
+            else if (c is ']' or '}') flow = Math.Max(0, flow - 1);
+        }
+
+        var indents = new HashSet<int>();
+        foreach (var line in text.AsSpan().EnumerateLines())
+        {
+            var rest = line.TrimStart(' ');
+            // "- - - -" nests without indentation.
+            var dashes = 0;
+            for (; rest.StartsWith("- "); rest = rest[2..]) dashes++;
+            deepest = Math.Max(deepest, dashes);
+            if (!rest.IsEmpty) indents.Add(line.Length - rest.Length);
+        }
+
+        return deepest + indents.Count;
+    }
+
+    private Node Convert(YamlNode node, string path, int depth)
+    {
+        var line = (int)node.Start.Line;
+        if (depth > MaxDepth) throw new YamlException(node.Start, node.End, "nested too deeply");
+        if (++nodes > MaxNodes) throw new YamlException(node.Start, node.End, "too many values (aliases that multiply each other?)");
+        switch (node)
+        {
+            case YamlScalarNode scalar:
+                var plain = scalar.Style is ScalarStyle.Plain or ScalarStyle.Any;
+                var here = new ScalarNode(file, line, path, scalar.Value ?? "", plain);
+                var reset = !scalar.Tag.IsEmpty && scalar.Tag.Value == "!reset";
+                return reset ? here with { Value = "", Plain = true } : here with { Value = variables.Apply(here, diagnostics) };
+            case YamlSequenceNode list:
+                if (!list.Tag.IsEmpty && list.Tag.Value == "!reset") return new ScalarNode(file, line, path, "", Plain: true);
+                return new ListNode(file, line, path, [.. list.Children.Select((c, i) => Convert(c, $"{path}[{i}]", depth + 1))]);
+            case YamlMappingNode map:
+                if (!map.Tag.IsEmpty && map.Tag.Value == "!reset") return new ScalarNode(file, line, path, "", Plain: true);
+                return ConvertMap(map, path, depth);
+            default:
+                throw new YamlException(node.Start, node.End, "an unknown kind of value");
+        }
+    }
+
+    private MapNode ConvertMap(YamlMappingNode map, string path, int depth)
+    {
+        var entries = new List<KeyValuePair<string, Node>>();
+        var merged = new List<MapNode>();
+        foreach (var (keyNode, valueNode) in map.Children)
+        {
+            if (keyNode is not YamlScalarNode { Value: { } key }) throw new YamlException(keyNode.Start, keyNode.End, "a key must be a single value");
+            if (key == "<<")
+            {
+                foreach (var source in valueNode is YamlSequenceNode several ? several.Children.AsEnumerable() : [valueNode])
+                    if (Convert(source, path, depth + 1) is MapNode other) merged.Add(other);
+                    else throw new YamlException(source.Start, source.End, "'<<' needs a map or a list of maps");
+                continue;
+            }
+
+            var value = Convert(valueNode, path.Length == 0 ? key : $"{path}.{key}", depth + 1);
+            // The line of a value that spans lines is where its key stands.
+            entries.Add(new(key, value with { Line = (int)keyNode.Start.Line }));
+        }
+
+        foreach (var (key, value) in merged.SelectMany(m => m.Entries))
+            if (!entries.Exists(e => e.Key == key)) entries.Add(new(key, value));
+        return new MapNode(file, (int)map.Start.Line, path, entries);
+    }
+}

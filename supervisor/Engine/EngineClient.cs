@@ -1,0 +1,192 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using Docker.DotNet;
+using Docker.DotNet.Models;
+using OsBuild.Supervisor.State;
+
+namespace OsBuild.Supervisor.Engine;
+
+/// <summary>The engine answered, and said no. The message is the engine's own.</summary>
+internal sealed class EngineRefusedException(HttpStatusCode? status, string message) : Exception(message)
+{
+    public HttpStatusCode? Status { get; } = status;
+}
+
+/// <summary>The engine did not answer: it is down, hangs or has just been restarted.</summary>
+internal sealed class EngineUnreachableException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>The engine's API over its unix socket (1.40 and up). Every call has a limit, and every error is one of the two above.</summary>
+/// <remarks>"Not modified", "already gone" and "removal in progress" are what was wanted and count as success.</remarks>
+internal sealed class EngineClient : IDisposable
+{
+    private static readonly TimeSpan Quick = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Slow = TimeSpan.FromMinutes(3);
+
+    private readonly DockerClient docker;
+
+    public EngineClient(string socket) =>
+        docker = new DockerClientBuilder().WithEndpoint(new Uri("unix://" + socket)).WithTimeout(Timeout.InfiniteTimeSpan).Build();
+
+    public Task<VersionResponse> VersionAsync(CancellationToken stop) => Call(Quick, c => docker.System.GetVersionAsync(c), stop);
+
+    public Task<IList<ContainerListResponse>> ListContainersAsync(CancellationToken stop) => Call(Quick, c => docker.Containers.ListContainersAsync(new() { All = true, Filters = Ours() }, c), stop);
+
+    public Task<ContainerInspectResponse?> InspectAsync(string id, CancellationToken stop) => OrNull(() => Call(Quick, c => docker.Containers.InspectContainerAsync(id, c), stop));
+
+    public Task<IList<ImagesListResponse>> ListImagesAsync(CancellationToken stop) => Call(Quick, c => docker.Images.ListImagesAsync(new(), c), stop);
+
+    public Task<IList<NetworkResponse>> ListNetworksAsync(CancellationToken stop) => Call(Quick, c => docker.Networks.ListNetworksAsync(new() { Filters = Ours() }, c), stop);
+
+    public async Task<IList<VolumeResponse>> ListVolumesAsync(CancellationToken stop) => (await Call(Quick, c => docker.Volumes.ListAsync(c), stop)).Volumes ?? [];
+
+    public async Task<string> CreateAsync(CreateContainerParameters parameters, CancellationToken stop) => (await Call(Slow, c => docker.Containers.CreateContainerAsync(parameters, c), stop)).ID;
+
+    public Task ConnectAsync(string network, string container, EndpointSettings settings, CancellationToken stop) =>
+        Call(Quick, c => docker.Networks.ConnectNetworkAsync(network, new() { Container = container, EndpointConfig = settings }, c), stop);
+
+    public Task StartAsync(string id, CancellationToken stop) => Call(Slow, c => docker.Containers.StartContainerAsync(id, new(), c), stop);
+
+    public Task StopAsync(string id, TimeSpan? grace, CancellationToken stop) => Gone(() => Call(Slow + (grace ?? Quick),
+        c => docker.Containers.StopContainerAsync(id, new() { WaitBeforeKillSeconds = grace is { } g ? (uint)Math.Ceiling(g.TotalSeconds) : null }, c), stop));
+
+    public Task RemoveAsync(string id, CancellationToken stop) => Gone(() => Call(Slow, c => docker.Containers.RemoveContainerAsync(id, new() { Force = true }, c), stop));
+
+    public Task RenameAsync(string id, string name, CancellationToken stop) => Call(Quick, c => docker.Containers.RenameContainerAsync(id, new() { NewName = name }, c), stop);
+
+    public Task KillAsync(string id, string signal, CancellationToken stop) => Gone(() => Call(Quick, c => docker.Containers.KillContainerAsync(id, new() { Signal = signal }, c), stop));
+
+    public Task CreateNetworkAsync(NetworksCreateParameters parameters, CancellationToken stop) => Call(Slow, c => docker.Networks.CreateNetworkAsync(parameters, c), stop);
+
+    public Task RemoveNetworkAsync(string id, CancellationToken stop) => Gone(() => Call(Quick, c => docker.Networks.DeleteNetworkAsync(id, c), stop));
+
+    public Task CreateVolumeAsync(VolumesCreateParameters parameters, CancellationToken stop) => Call(Slow, c => docker.Volumes.CreateAsync(parameters, c), stop);
+
+    public Task RemoveImageAsync(string id, CancellationToken stop) => Gone(() => Call(Slow, c => docker.Images.DeleteImageAsync(id, new() { Force = true }, c), stop));
+
+    /// <summary>Pulls an image. The engine answers 200 and puts a failure into the stream, so both are looked at.</summary>
+    public async Task PullAsync(string reference, AuthConfig? login, Action<JSONMessage>? progress, CancellationToken stop)
+    {
+        if (!ImageReference.TryParse(reference, out var name)) throw new EngineRefusedException(null, $"'{reference}' is not an image name");
+        var watch = new StreamWatch(progress);
+        var parameters = new ImagesCreateParameters { FromImage = name.Repository, Tag = name.Digest ?? name.Tag ?? "latest" };
+        await Call(null, c => docker.Images.CreateImageAsync(parameters, login, watch, c), stop);
+        watch.ThrowIfFailed();
+    }
+
+    public async Task LoadAsync(Stream archive, CancellationToken stop)
+    {
+        var watch = new StreamWatch(null);
+        await Call(null, c => docker.Images.LoadImageAsync(new() { Quiet = true }, archive, watch, c), stop);
+        watch.ThrowIfFailed();
+    }
+
+    public Task TagAsync(string id, string repository, string tag, CancellationToken stop) => Call(Quick, c => docker.Images.TagImageAsync(id, new() { RepositoryName = repository, Tag = tag }, c), stop);
+
+    public Task<ImageInspectResponse?> InspectImageAsync(string name, CancellationToken stop) => OrNull(() => Call(Quick, c => docker.Images.InspectImageAsync(name, c), stop));
+
+    /// <summary>Tells of every event that may change what is observed, until the engine goes away.</summary>
+    public Task WatchAsync(Action<Message> onEvent, CancellationToken stop)
+    {
+        Dictionary<string, bool> events = new() { ["die"] = true, ["oom"] = true, ["health_status"] = true, ["start"] = true, ["destroy"] = true, ["create"] = true, ["rename"] = true, ["delete"] = true, ["untag"] = true, ["tag"] = true, ["load"] = true, ["pull"] = true, ["health_status: healthy"] = true, ["health_status: unhealthy"] = true };
+        return Call(null, c => docker.System.MonitorEventsAsync(new ContainerEventsParameters { Filters = new Dictionary<string, IDictionary<string, bool>> { ["event"] = events } }, new Sink<Message>(onEvent), c), stop);
+    }
+
+    public Task<MultiplexedStream> LogsAsync(string id, ContainerLogsParameters parameters, CancellationToken stop) => Call(null, c => docker.Containers.GetContainerLogsAsync(id, parameters, c), stop);
+
+    public Task StatsAsync(string id, Action<ContainerStatsResponse> onStats, CancellationToken stop) => Call(Quick, c => docker.Containers.GetContainerStatsAsync(id, new() { Stream = false }, new Sink<ContainerStatsResponse>(onStats), c), stop);
+
+    /// <summary>The client itself, for faces that need more of the engine than the reconciler does.</summary>
+    public DockerClient Docker => docker;
+
+    public void Dispose() => docker.Dispose();
+
+    private static Dictionary<string, IDictionary<string, bool>> Ours() => new() { ["label"] = new Dictionary<string, bool> { [EngineLabels.App] = true } };
+
+    private static async Task<T?> OrNull<T>(Func<Task<T>> call) where T : class
+    {
+        try
+        {
+            return await call();
+        }
+        catch (EngineRefusedException e) when (e.Status == HttpStatusCode.NotFound)
+        {
+            return null;
+        }
+    }
+
+    private static async Task Gone(Func<Task> call)
+    {
+        try
+        {
+            await call();
+        }
+        catch (EngineRefusedException e) when (e.Status is HttpStatusCode.NotFound or HttpStatusCode.NotModified || e.Message.Contains("already in progress", StringComparison.Ordinal))
+        {
+        }
+    }
+
+    private static Task<bool> Call(TimeSpan? limit, Func<CancellationToken, Task> call, CancellationToken stop) => Call(limit, async c =>
+    {
+        await call(c);
+        return true;
+    }, stop);
+
+    private static async Task<T> Call<T>(TimeSpan? limit, Func<CancellationToken, Task<T>> call, CancellationToken stop)
+    {
+        using var timer = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        if (limit is { } time) timer.CancelAfter(time);
+        try
+        {
+            return await call(timer.Token);
+        }
+        catch (DockerApiException e)
+        {
+            throw new EngineRefusedException(e.StatusCode, Message(e));
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            throw new EngineUnreachableException($"the engine did not answer within {limit?.TotalSeconds:0} s");
+        }
+        catch (Exception e) when (e is HttpRequestException or SocketException or IOException or TimeoutException or JsonException or ObjectDisposedException)
+        {
+            throw new EngineUnreachableException($"the engine cannot be reached: {e.Message}", e);
+        }
+    }
+
+    private static string Message(DockerApiException e)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(e.ResponseBody ?? "");
+            if (json.RootElement.TryGetProperty("message", out var message) && message.GetString() is { Length: > 0 } text) return text.Trim();
+        }
+        catch (JsonException)
+        {
+        }
+
+        return string.IsNullOrWhiteSpace(e.ResponseBody) ? $"the engine answered {(int)e.StatusCode}" : e.ResponseBody.Trim();
+    }
+
+    /// <summary>Calls at once, in order: the framework's own Progress goes through the thread pool and loses the order.</summary>
+    private sealed class Sink<T>(Action<T> action) : IProgress<T>
+    {
+        public void Report(T value) => action(value);
+    }
+
+    private sealed class StreamWatch(Action<JSONMessage>? progress) : IProgress<JSONMessage>
+    {
+        private string? error;
+
+        public void Report(JSONMessage value)
+        {
+            if (value.Error?.Message is { Length: > 0 } message) error = message;
+            progress?.Invoke(value);
+        }
+
+        public void ThrowIfFailed()
+        {
+            if (error is not null) throw new EngineRefusedException(null, error);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+using OsBuild.Supervisor.State;
+
+namespace OsBuild.Supervisor.Planning;
+
+/// <summary>A container that runs as it should: hand-over from the old one, published ports, health, name.</summary>
+internal sealed partial class AppPlan
+{
+    /// <summary>How long connections to the old container may last after its address was led to the new one.</summary>
+    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(10);
+
+    private void PlanRunning(Service service, ContainerState chosen, List<ContainerState> old)
+    {
+        if (chosen.Health == Health.Unhealthy)
+        {
+            Fail(service, "is unhealthy");
+            if (failed) return;
+            PlanUnhealthy(service, chosen);
+        }
+
+        var predecessors = old.Where(c => c.Up).ToList();
+        if (service.Update.Strategy == UpdateStrategy.HandOver && predecessors.Count > 0)
+        {
+            PlanHandOver(service, chosen, predecessors);
+            return;
+        }
+
+        if (service.OwnsPorts && !PublishTo(service, chosen)) return;
+        if (predecessors.Count > 0) Replace(service, predecessors, rolledBack is null ? "its successor runs" : $"its release is bad: {rolledBack.Reason}");
+        else PlanName(service, chosen);
+    }
+
+    /// <summary>The new container runs beside the old one. Only when it is ready, health and signal, the addresses move and the old one ends;
+    /// a new one that does not become ready in time has lost.</summary>
+    private void PlanHandOver(Service service, ContainerState chosen, List<ContainerState> predecessors)
+    {
+        var late = chosen.RunningFor >= service.Update.Timeout;
+        if (!IsReady(service, chosen) && !(rolledBack is not null && late))
+        {
+            KeepServing(service, predecessors);
+            if (late) Fail(service, $"was not ready to take over within {service.Update.Timeout.TotalSeconds:0.#} s ({Missing(service, chosen)})");
+            else steps.Add(new Step.Wait($"{service.Name} to take over", now + service.Update.Timeout - chosen.RunningFor, Missing(service, chosen)));
+            return;
+        }
+
+        var cause = rolledBack is null ? $"{service.Name} is ready to take over" : $"the newer release is bad: {rolledBack.Reason}";
+        if (lockHolder is not null)
+        {
+            KeepServing(service, predecessors);
+            steps.Add(new Step.Wait($"the update lock of {lockHolder}", null, cause));
+            return;
+        }
+
+        if (!service.OwnsPorts)
+        {
+            Replace(service, predecessors, cause);
+            return;
+        }
+
+        // Ports that the engine publishes for the old one are free only when it has stopped.
+        if (predecessors.Exists(c => !c.OwnsPorts))
+        {
+            Replace(service, [.. predecessors.Where(c => !c.OwnsPorts)], cause);
+            return;
+        }
+
+        if (!PublishTo(service, chosen)) return;
+        var relay = current.Relays[chosen.Key];
+        var open = predecessors.Sum(c => relay.Connections.GetValueOrDefault(c.Id));
+        var drained = relay.Since + (service.StopGrace > DrainTime ? service.StopGrace : DrainTime);
+        if (open > 0 && now < drained) steps.Add(new Step.Wait($"{open} connections to {predecessors[0].Name}", drained, "new connections already go to its successor"));
+        else Replace(service, predecessors, cause);
+    }
+
+    private static string Missing(Service service, ContainerState container) => container.Health switch
+    {
+        Health.Starting => "its healthcheck has not passed yet",
+        Health.Unhealthy => "its healthcheck fails",
+        Health.None when container.RunningFor < ReadyAfter => "it has just started",
+        _ when service.Update.Signal && !container.Signalled => "it has not signalled that it took over",
+        _ => "it is not ready",
+    };
+
+    /// <summary>After a restart of the supervisor the old container's addresses must be led to it again while the new one gets ready.</summary>
+    private void KeepServing(Service service, List<ContainerState> predecessors)
+    {
+        if (service.OwnsPorts && predecessors.Find(c => c.OwnsPorts) is { } serving && !current.Relays.ContainsKey(serving.Key)) PublishTo(service, serving);
+    }
+
+    /// <summary>True when the owned addresses lead to this container; otherwise adds the step that does it.</summary>
+    private bool PublishTo(Service service, ContainerState container)
+    {
+        var address = AddressOf(service, container);
+        if (address is null)
+        {
+            steps.Add(new Step.Wait($"an address of {container.Name}", null, "its ports are published when it has one"));
+            return false;
+        }
+
+        if (current.Relays.TryGetValue(container.Key, out var relay) && relay.ContainerId == container.Id && relay.Address == address) return true;
+        var step = new Step.Publish(container.Key, container.Id, container.Name, address, service.Container.Ports!, relay is null ? "its ports are not open" : "it takes over");
+        if (Refusals(step.Key, step.Subject) is { } reason) Fail(service, $"cannot have its ports: {reason}");
+        if (!failed) Try(step);
+        return false;
+    }
+
+    private string? AddressOf(Service service, ContainerState container)
+    {
+        foreach (var link in (service.Container.Networks ?? []).OrderByDescending(n => n.Priority ?? 0))
+        {
+            if (release.Networks.TryGetValue(link.Network, out var spec) && spec.Internal == true) continue;
+            var name = spec?.EngineName(release.App, link.Network) ?? link.Network;
+            if (container.Addresses.TryGetValue(name, out var address) && address.Length > 0) return address;
+        }
+
+        return container.Addresses.Values.FirstOrDefault(a => a.Length > 0);
+    }
+
+    /// <summary>A container that stays unhealthy after its release was good is started again, at growing intervals.</summary>
+    private void PlanUnhealthy(Service service, ContainerState chosen)
+    {
+        if (service.Restart == RestartPolicy.No || trial && good is not null) return;
+        var wait = TimeSpan.FromSeconds(Math.Min(Backoff.Longest.TotalSeconds, 15 * Math.Pow(2, Math.Clamp(chosen.Starts - 1, 0, 10))));
+        if (chosen.RunningFor >= wait) Replace(service, [chosen], "it is unhealthy");
+        else steps.Add(new Step.Wait($"the health of {chosen.Name}", now + wait - chosen.RunningFor, "it is unhealthy and is started again if that does not change"));
+    }
+
+    /// <summary>After a replacement the container gets the plain name; nothing restarts for it.</summary>
+    private void PlanName(Service service, ContainerState chosen)
+    {
+        var name = NameOf(service);
+        if (chosen.Name == name || current.Containers.Exists(c => c.Name == name) || current.Failures.ContainsKey("container " + chosen.Id)) return;
+        steps.Add(new Step.Rename(chosen.Id, chosen.Name, name, "the name is free"));
+    }
+}

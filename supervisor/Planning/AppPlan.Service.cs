@@ -1,0 +1,227 @@
+using OsBuild.Supervisor.State;
+
+namespace OsBuild.Supervisor.Planning;
+
+/// <summary>The next steps of one service: image, container, replacement of the old one, crash loops.</summary>
+internal sealed partial class AppPlan
+{
+    private void PlanService(Service service)
+    {
+        var chosen = Chosen(service);
+        foreach (var extra in Matching(service).Where(c => c != chosen)) StopOrRemove(extra, "it is a second container of the same service");
+        var old = Of(service).Except(Matching(service)).ToList();
+        if (chosen is null)
+        {
+            if (ImageOf(service) is not { } image) PlanImage(service, old);
+            else if (service.Running) PlanCreate(service, image, old);
+            else StopAll(old, service, "the target wants it stopped");
+            return;
+        }
+
+        Refresh(service);
+        if (!service.Running || Held(service.Name))
+        {
+            StopAll([chosen, .. old], service, service.Running ? "a person stopped it" : "the target wants it stopped");
+            return;
+        }
+
+        if (chosen.Up) PlanRunning(service, chosen, old);
+        else PlanStopped(service, chosen, old);
+        foreach (var container in old)
+            if (!container.Up && !KeptForReturn(container) && (chosen.Up || IsFinished(service, chosen)))
+                StopOrRemove(container, rolledBack is null ? "its successor runs" : $"its release is bad: {rolledBack.Reason}");
+    }
+
+    /// <summary>The image is not here: load or pull it, in the order the strategy wants.</summary>
+    private void PlanImage(Service service, List<ContainerState> old)
+    {
+        var full = ImageReference.Normalize(service.Image);
+        var archive = current.Archives.GetValueOrDefault(full);
+        var pullFailed = current.Failures.GetValueOrDefault("image " + full) is { Count: > 0 } failure && failure.Subject == "";
+        var makesRoom = archive is null && service.Running && service.Update.Strategy is UpdateStrategy.KillThenDownload or UpdateStrategy.DeleteThenDownload;
+        if (makesRoom && !pullFailed && old.Exists(c => c.Up))
+        {
+            Replace(service, old, $"{service.Name} is stopped before its new image is downloaded");
+            return;
+        }
+
+        if (makesRoom && !pullFailed && service.Update.Strategy == UpdateStrategy.DeleteThenDownload && DeleteOld(service, old)) return;
+        // The download failed: what was stopped to make room serves again until it succeeds.
+        if (makesRoom && pullFailed && !old.Exists(c => c.Up) && old.Find(c => c.Status == ContainerStatus.Exited) is { } last)
+            Try(new Step.Start(last.Id, last.Name, last.Hash, $"the download of {service.Image} failed, so the old container serves on"));
+        if (archive is not null && !(current.Failures.GetValueOrDefault("archive " + archive) is { Count: > 0 } broken && broken.Subject == "" && broken.Count % 2 == 1 && !pullFailed))
+            Try(new Step.Load(full, archive, "the image is not here, but its archive is"));
+        else if (service.Pull == PullPolicy.Never)
+            steps.Add(new Step.Wait($"the image {service.Image}", null, "it is not here, and its pull policy is never"));
+        else
+            Try(new Step.Fetch(full, old.Count > 0 ? "the release needs it" : "the image is not here"));
+    }
+
+    /// <summary>delete-then-download: the old container and its image go before the download. True while there is still something to do.</summary>
+    private bool DeleteOld(Service service, List<ContainerState> old)
+    {
+        var cause = $"{service.Name} makes room before its new image is downloaded";
+        if (old.Count > 0)
+        {
+            foreach (var container in old) StopOrRemove(container, cause);
+            return true;
+        }
+
+        var image = good?.ImageIds?.GetValueOrDefault(service.Name);
+        if (image is null || !current.Images.Exists(i => i.Id == image) || current.Containers.Exists(c => c.ImageId == image)) return false;
+        if (current.Failures.ContainsKey("image " + image) || release.Services.Values.Any(s => ImageOf(s) == image)) return false;
+        steps.Add(new Step.RemoveImage(image, service.Image, cause));
+        return true;
+    }
+
+    private void PlanCreate(Service service, string image, List<ContainerState> old)
+    {
+        var cause = WhyNew(service, image, old);
+        if (old.Exists(c => c.Up) && !imagesReady && service.Update.Strategy is UpdateStrategy.DownloadThenKill or UpdateStrategy.HandOver)
+        {
+            steps.Add(new Step.Wait($"all images of {release.App}", null, $"{service.Name} is replaced when they are all here"));
+            return;
+        }
+
+        if (!NetworksReady(service) || !VolumesReady(service)) return;
+        if (Refusals($"create {release.App}/{service.Name}", service.Hash() + " " + image) is { } reason)
+        {
+            Fail(service, $"cannot be created: {reason}");
+            if (failed) return;
+        }
+
+        Try(new Step.Create(release, service, image, FreeName(service), cause));
+    }
+
+    private string? Refusals(string key, string subject) =>
+        current.Failures.TryGetValue(key, out var failure) && failure.Subject == subject && failure.Count >= TrialRefusals ? failure.Reason : null;
+
+    private string NameOf(Service service) => service.Container.Name ?? $"{release.App}-{service.Name}";
+
+    private string FreeName(Service service)
+    {
+        var name = NameOf(service);
+        var refused = service.Container.Name is null && current.Failures.ContainsKey($"create {release.App}/{service.Name}");
+        if (!refused && !current.Containers.Exists(c => c.Name == name)) return name;
+        var other = $"{name}-{service.Hash()[..8]}";
+        return current.Containers.Exists(c => c.Name == other) ? $"{other}-{current.Containers.Count}" : other;
+    }
+
+    private string WhyNew(Service service, string image, List<ContainerState> old)
+    {
+        if (rolledBack is not null) return $"the newer release is bad ({rolledBack.Reason}) and the last good one returns";
+        if (old.Count == 0) return "the service has no container";
+        var before = old[0];
+        return before.Hash == service.Hash() ? $"{service.Image} is another image now" : $"changed: {SpecHash.Difference(before.Spec, System.Text.Encoding.UTF8.GetString(SpecHash.Canonical(service)))}";
+    }
+
+    private void PlanStopped(Service service, ContainerState chosen, List<ContainerState> old)
+    {
+        if (chosen.Status is ContainerStatus.Dead or ContainerStatus.Removing)
+        {
+            StopOrRemove(chosen, "the engine cannot use it any more");
+            return;
+        }
+
+        if (IsFinished(service, chosen))
+        {
+            if (chosen.ExitCode != 0) Fail(service, $"ended with code {chosen.ExitCode}");
+            if (old.Exists(c => c.Up)) Replace(service, old, "its successor has finished");
+            return;
+        }
+
+        if (chosen.AllStarts >= TrialExits) Fail(service, $"ended {chosen.AllStarts} times, last with {(chosen.OutOfMemory ? "out of memory" : $"code {chosen.ExitCode}")}");
+        if (Refusals("container " + chosen.Id, chosen.Hash) is { } reason) Fail(service, $"cannot be started: {reason}");
+        if (failed) return;
+        if (MissingDependency(service) is { } waiting)
+        {
+            steps.Add(new Step.Wait(waiting.For, null, $"{service.Name} depends on it: {waiting.Why}"));
+            return;
+        }
+
+        var beside = service.Update.Strategy == UpdateStrategy.HandOver;
+        if (!beside && old.Exists(c => c.Up))
+        {
+            // Refused starts are retried with the old one still stopped: it holds the port or the device.
+            if (!imagesReady && service.Update.Strategy == UpdateStrategy.DownloadThenKill) steps.Add(new Step.Wait($"all images of {release.App}", null, $"{service.Name} is replaced when they are all here"));
+            else Replace(service, old, WhyNew(service, chosen.ImageId, old));
+            return;
+        }
+
+        if (!service.OwnsPorts && current.Relays.ContainsKey(chosen.Key))
+        {
+            steps.Add(new Step.Withdraw(chosen.Key, "the engine publishes its ports now"));
+            return;
+        }
+
+        var due = Backoff.Restart(chosen.Starts) - chosen.EndedFor;
+        if (chosen.Starts > 0 && due > TimeSpan.Zero) steps.Add(new Step.Wait($"the next start of {chosen.Name}", now + due, $"it ended with {(chosen.OutOfMemory ? "out of memory" : $"code {chosen.ExitCode}")}"));
+        else Try(new Step.Start(chosen.Id, chosen.Name, chosen.Hash, WhyStart(chosen)));
+    }
+
+    private string WhyStart(ContainerState chosen) => chosen switch
+    {
+        _ when rolledBack is not null => $"the newer release is bad ({rolledBack.Reason})",
+        { Status: ContainerStatus.Created } => "it is new",
+        { OutOfMemory: true } => "it ended because it ran out of memory",
+        { StartedThisBoot: false } => "it was not started since the device booted",
+        _ => $"it ended with code {chosen.ExitCode}",
+    };
+
+    /// <summary>True when it ended and its restart policy says that is the end.</summary>
+    private static bool IsFinished(Service service, ContainerState container) => container.Status == ContainerStatus.Exited && service.Restart switch
+    {
+        RestartPolicy.No => true,
+        RestartPolicy.OnFailure when service.RestartLimit is { } limit && container.Starts > limit => true,
+        RestartPolicy.Default or RestartPolicy.OnFailure => container.ExitCode == 0 && container.StartedThisBoot,
+        _ => false,
+    };
+
+    private bool IsReady(Service service, ContainerState container) => container.Up && container.Health switch
+    {
+        Health.Healthy => true,
+        Health.None => container.RunningFor >= ReadyAfter,
+        _ => false,
+    } && (!service.Update.Signal || service.Update.Strategy != UpdateStrategy.HandOver || container.Signalled || rolledBack is not null || good is null || !trial);
+
+    private (string For, string Why)? MissingDependency(Service service)
+    {
+        foreach (var dependency in service.DependsOn)
+        {
+            if (!release.Services.TryGetValue(dependency.Service, out var other)) continue;
+            var container = Chosen(other);
+            var met = dependency.Condition switch
+            {
+                DependencyCondition.Started => container is { Up: true } || container is not null && IsFinished(other, container),
+                DependencyCondition.Healthy => container is { Up: true, Health: Health.Healthy },
+                _ => container is { Status: ContainerStatus.Exited, ExitCode: 0 } && IsFinished(other, container),
+            };
+            // What is not required only has to be given its chance.
+            if (met || !dependency.Required && container is { Status: ContainerStatus.Exited, Starts: > 0 }) continue;
+            return (other.Name, dependency.Condition switch { DependencyCondition.Started => "it is not running", DependencyCondition.Healthy => "it is not healthy", _ => "it has not completed" });
+        }
+
+        return null;
+    }
+
+    private void Refresh(Service service)
+    {
+        var full = ImageReference.Normalize(service.Image);
+        if (rolledBack is not null || service.Pull is not (PullPolicy.Always or PullPolicy.Every)) return;
+        var last = current.Pulled.TryGetValue(full, out var at) ? at : (TimeSpan?)null;
+        if (last is { } time && (service.Pull == PullPolicy.Always || now - time < (service.PullEvery ?? TimeSpan.FromDays(1)))) return;
+        Try(new Step.Fetch(full, $"its pull policy is {(service.Pull == PullPolicy.Always ? "always" : "every " + service.PullEvery)}"));
+    }
+
+    private void StopAll(IEnumerable<ContainerState> all, Service service, string cause)
+    {
+        foreach (var container in all.Where(c => c.Up)) steps.Add(new Step.Stop(container.Id, container.Name, service.StopGrace, cause));
+    }
+
+    /// <summary>Stops the containers that give way, unless their app holds an update lock.</summary>
+    private void Replace(Service service, List<ContainerState> old, string cause)
+    {
+        if (lockHolder is not null) steps.Add(new Step.Wait($"the update lock of {lockHolder}", null, cause));
+        else StopAll(old, service, cause);
+    }
+}

@@ -1,0 +1,96 @@
+using OsBuild.Supervisor.State;
+
+namespace OsBuild.Supervisor.Planning;
+
+/// <summary>From what is and what should be to the next steps. Pure and level-based: it is asked again after every step, sees everything
+/// that matters in its arguments and never the event that woke it.</summary>
+internal static class Planner
+{
+    /// <summary>The steps that can be done now, in order; none when nothing is left to do.</summary>
+    /// <param name="current">What the engine and the host have, and what is remembered.</param>
+    /// <param name="target">What should run.</param>
+    /// <param name="now">The monotonic clock that <paramref name="current"/> was read at.</param>
+    public static List<Step> NextSteps(CurrentState current, TargetState target, TimeSpan now)
+    {
+        var steps = new List<Step>();
+        foreach (var release in target.Apps) new AppPlan(current, release, now, steps).Plan();
+        foreach (var app in current.Containers.Select(c => c.App).Concat(current.Networks.Select(n => n.App)).Distinct().Order().ToList())
+            if (target.Find(app) is null) RemoveApp(current, app, steps);
+        foreach (var key in current.Relays.Keys)
+            if (!target.Apps.Exists(a => key.StartsWith(a.App + "/", StringComparison.Ordinal)) && !current.Containers.Exists(c => c.Key == key && c.Up))
+                steps.Add(new Step.Withdraw(key, "the service is no longer part of the target"));
+        Collect(current, target, steps);
+        return steps;
+    }
+
+    /// <summary>Stops what runs in reverse order of dependency, each step in its own time; for a wanted shutdown.</summary>
+    public static List<Step> Shutdown(CurrentState current, TargetState? target)
+    {
+        var running = current.Containers.Where(c => c.Up).ToList();
+        var steps = new List<Step>();
+        foreach (var container in running)
+        {
+            if (running.Exists(other => other.App == container.App && other.Service != container.Service && other.DependsOn.Contains(container.Service))) continue;
+            var grace = target?.Find(container.App)?.Services.GetValueOrDefault(container.Service)?.StopGrace;
+            steps.Add(new Step.Stop(container.Id, container.Name, grace, "the device is shutting down"));
+        }
+
+        // A circle cannot come from a checked target, but a container's labels may say anything.
+        return steps.Count == 0 ? [.. running.Select(c => new Step.Stop(c.Id, c.Name, null, "the device is shutting down"))] : steps;
+    }
+
+    private static void RemoveApp(CurrentState current, string app, List<Step> steps)
+    {
+        const string cause = "the app is no longer part of the target";
+        var containers = current.Containers.Where(c => c.App == app).ToList();
+        var running = containers.Where(c => c.Up).ToList();
+        if (Locks.Hold(current, app) is { } held && running.Count > 0)
+        {
+            steps.Add(new Step.Wait($"the update lock of {held}", null, cause));
+            return;
+        }
+
+        var leaves = running.Where(c => !running.Exists(o => o.Service != c.Service && o.DependsOn.Contains(c.Service))).ToList();
+        steps.AddRange((leaves.Count == 0 ? running : leaves).Select(c => new Step.Stop(c.Id, c.Name, null, cause)));
+        steps.AddRange(containers.Where(c => !c.Up && c.Status != ContainerStatus.Removing).Select(c => new Step.Remove(c.Id, c.Name, cause)));
+        if (containers.Count > 0) return;
+        steps.AddRange(current.Networks.Where(n => n.App == app).Select(n => new Step.RemoveNetwork(n.Id, n.Name, cause)));
+    }
+
+    /// <summary>Images that were ours and that nothing needs: no container, no part of a target, no last good release.</summary>
+    private static void Collect(CurrentState current, TargetState target, List<Step> steps)
+    {
+        if (current.Memory.Images.Count == 0) return;
+        var needed = current.Containers.Select(c => c.ImageId).ToHashSet();
+        foreach (var release in target.Apps)
+        {
+            var good = current.Memory.Good.GetValueOrDefault(release.App);
+            // While a release is on trial nothing is thrown away.
+            if (steps.Exists(s => s is Step.Fetch or Step.Load or Step.Create or Step.MarkBad)) return;
+            var bad = AppPlan.IsBad(current, release);
+            foreach (var service in release.Services.Values)
+            {
+                if (!bad && current.Image(service.Image) is { } wanted) needed.Add(wanted.Id);
+                if (good?.ImageIds?.GetValueOrDefault(service.Name) is { } pinned) needed.Add(pinned);
+            }
+
+            foreach (var id in good?.ImageIds?.Values.AsEnumerable() ?? []) needed.Add(id);
+        }
+
+        foreach (var (id, reference) in current.Memory.Images)
+        {
+            if (needed.Contains(id)) continue;
+            if (current.Images.Exists(i => i.Id == id) && Due(current, "image " + id)) steps.Add(new Step.RemoveImage(id, reference, "no service and no last good release needs it"));
+        }
+
+        bool Due(CurrentState state, string key) => !state.Failures.TryGetValue(key, out var failure) || failure.Count < 3;
+    }
+}
+
+/// <summary>Update locks: an app that holds one is in the middle of something that must not be interrupted.</summary>
+internal static class Locks
+{
+    /// <summary>The running service of the app that holds a lock, or null. A lock of something that no longer runs holds nobody.</summary>
+    public static string? Hold(CurrentState current, string app) => current.ForceLocks ? null
+        : current.Locked.FirstOrDefault(key => key.StartsWith(app + "/", StringComparison.Ordinal) && current.Containers.Exists(c => c.Key == key && c.Up));
+}

@@ -1,0 +1,167 @@
+using System.Diagnostics;
+using Docker.DotNet.Models;
+using OsBuild.Supervisor.Engine;
+using OsBuild.Supervisor.Planning;
+using OsBuild.Supervisor.State;
+using Tmds.Linux;
+
+namespace OsBuild.Supervisor.Running;
+
+/// <summary>Performs a step. The one place where the planner's decisions become acts.</summary>
+internal sealed class StepRunner(EngineClient engine, Journal journal, Relays relays, Tracker tracker, Places places, Func<TimeSpan> clock)
+{
+    /// <summary>How far each pull is, by reference.</summary>
+    public Dictionary<string, string> Progress { get; } = [];
+
+    /// <summary>The registry login for a reference, when a master has one.</summary>
+    public Func<string, AuthConfig?> Login { get; set; } = _ => null;
+
+    public async Task RunAsync(Step step, CancellationToken stop)
+    {
+        // What cannot be undone is on disk, with its cause, before it happens.
+        if (step is Step.Remove or Step.RemoveImage or Step.RemoveNetwork) journal.Append(new JournalEntry.Intent(step.What, step.Cause));
+        switch (step)
+        {
+            case Step.Fetch s: await FetchAsync(s.Reference, stop); break;
+            case Step.Load s: await LoadAsync(s.Archive, stop); break;
+            case Step.RemoveImage s:
+                await engine.RemoveImageAsync(s.Id, stop);
+                journal.Append(new JournalEntry.ImageGone(s.Id), durable: false);
+                break;
+            case Step.CreateNetwork s: await engine.CreateNetworkAsync(CreateParameters.Network(s.App, s.Network, s.Spec), stop); break;
+            case Step.RemoveNetwork s: await engine.RemoveNetworkAsync(s.Id, stop); break;
+            case Step.CreateVolume s: await engine.CreateVolumeAsync(CreateParameters.Volume(s.App, s.Volume, s.Spec), stop); break;
+            case Step.Create s: await CreateAsync(s, stop); break;
+            case Step.Start s: await StartAsync(s, stop); break;
+            case Step.Stop s:
+                tracker.Stopped(s.ContainerId);
+                await engine.StopAsync(s.ContainerId, s.Grace, stop);
+                break;
+            case Step.Remove s: await engine.RemoveAsync(s.ContainerId, stop); break;
+            case Step.Rename s: await engine.RenameAsync(s.ContainerId, s.NewName, stop); break;
+            case Step.Publish s: relays.Publish(s.ServiceKey, s.ContainerId, s.Address, s.Ports, clock()); break;
+            case Step.Withdraw s: relays.Withdraw(s.ServiceKey); break;
+            case Step.MarkGood s: journal.Append(new JournalEntry.ReleaseGood(s.Release)); break;
+            case Step.MarkBad s: journal.Append(new JournalEntry.ReleaseBad(s.Bad)); break;
+            case Step.Wait: break;
+            default: throw new UnreachableException(step.GetType().Name);
+        }
+    }
+
+    private async Task FetchAsync(string reference, CancellationToken stop)
+    {
+        try
+        {
+            await engine.PullAsync(reference, Login(reference), message => Report(reference, message), stop);
+        }
+        finally
+        {
+            lock (Progress) Progress.Remove(reference);
+        }
+    }
+
+    private void Report(string reference, JSONMessage message)
+    {
+        if (message.Progress is not { Current: { } now, Total: { } total and > 0 }) return;
+        lock (Progress) Progress[reference] = $"{message.Status} {message.ID} {100 * now / total} %";
+    }
+
+    private async Task LoadAsync(string archive, CancellationToken stop)
+    {
+        await using var stream = new FileStream(archive, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, useAsync: true);
+        await engine.LoadAsync(stream, stop);
+    }
+
+    private async Task CreateAsync(Step.Create step, CancellationToken stop)
+    {
+        var (release, service) = (step.Release, step.Service);
+        foreach (var file in service.Container.Files ?? []) WriteFile(release, file);
+        Directory.CreateDirectory(places.Shared(release.App, service.Name));
+        var parameters = CreateParameters.Container(release, service, step.ImageId, step.Name, places.Shared(release.App, service.Name), file => places.File(release.App, file), await InheritedAsync(release.App, service.Name, stop));
+        await engine.CreateAsync(parameters, stop);
+    }
+
+    /// <summary>Anonymous volumes (a VOLUME of the image) go from the old container to the new one, as with docker compose: they hold data.</summary>
+    private async Task<SortedDictionary<string, string>> InheritedAsync(string app, string service, CancellationToken stop)
+    {
+        var volumes = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var container in (await engine.ListContainersAsync(stop)).Where(c => c.Labels.TryGetValue(EngineLabels.App, out var a) && a == app && c.Labels.TryGetValue(EngineLabels.Service, out var s) && s == service).OrderBy(c => c.Created))
+            foreach (var mount in container.Mounts ?? [])
+                if (mount is { Type: "volume", Name.Length: 64 }) volumes[mount.Destination] = mount.Name;
+        return volumes;
+    }
+
+    private async Task StartAsync(Step.Start step, CancellationToken stop)
+    {
+        if (await engine.InspectAsync(step.ContainerId, stop) is not { } container) throw new EngineRefusedException(System.Net.HttpStatusCode.NotFound, "the container is gone");
+        var labels = container.Config?.Labels ?? new Dictionary<string, string>();
+        if (labels.TryGetValue(EngineLabels.App, out var app) && labels.TryGetValue(EngineLabels.Service, out var service))
+        {
+            // A signal of an earlier life is none of this one; the folder itself vanishes with every reboot.
+            Directory.CreateDirectory(places.Shared(app, service));
+            foreach (var name in Places.SignalNames) File.Delete(Path.Combine(places.Shared(app, service), name));
+            await ConnectAsync(container, labels, service, stop);
+        }
+
+        await engine.StartAsync(step.ContainerId, stop);
+        // Only after it was accepted: a refused start is counted as a failure of the step, not as an end of the container.
+        tracker.Started(step.ContainerId, clock());
+        Directory.CreateDirectory(places.StartedMarks);
+        await File.WriteAllTextAsync(places.StartedMark(step.ContainerId), "", stop);
+    }
+
+    /// <summary>Joins the networks after the first, which older engines do not take when a container is created.</summary>
+    private async Task ConnectAsync(ContainerInspectResponse container, IDictionary<string, string> labels, string service, CancellationToken stop)
+    {
+        if (!labels.TryGetValue(EngineLabels.Networks, out var names) || !labels.TryGetValue(EngineLabels.Spec, out var json)) return;
+        if (System.Text.Json.JsonSerializer.Deserialize(json, StateJson.Default.HashedService)?.Container.Networks is not { Count: > 1 } links) return;
+        var ordered = links.OrderByDescending(l => l.Priority ?? 0).ToList();
+        foreach (var (name, index) in names.Split(',').Select((n, i) => (n, i)))
+            if (index < ordered.Count && container.NetworkSettings?.Networks?.ContainsKey(name) != true) await engine.ConnectAsync(name, container.ID, CreateParameters.Endpoint(service, ordered[index]), stop);
+    }
+
+    private void WriteFile(Release release, FileMount file)
+    {
+        if (!release.Files.TryGetValue(file.Sha256, out var content)) throw new EngineRefusedException(null, $"the content of {file.Target} is not known any more");
+        var path = places.File(release.App, file);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        var temporary = path + ".new";
+        File.WriteAllBytes(temporary, content);
+        if (OperatingSystem.IsLinux()) File.SetUnixFileMode(temporary, (UnixFileMode)(file.Mode ?? 0x124));
+        if (file.Uid is not null || file.Gid is not null) Own(temporary, file);
+        File.Move(temporary, path, overwrite: true);
+    }
+
+    private static unsafe void Own(string path, FileMount file)
+    {
+        fixed (byte* bytes = System.Text.Encoding.UTF8.GetBytes(path + '\0'))
+            if (LibC.chown(bytes, (uid_t)(uint)(file.Uid ?? 0), (gid_t)(uint)(file.Gid ?? 0)) != 0) throw new IOException($"the owner of {path} cannot be set");
+    }
+}
+
+/// <summary>Where the reconciler keeps things on the host.</summary>
+internal sealed class Places(HostPaths paths)
+{
+    public static readonly string[] SignalNames = ["handover-complete", "resin-kill-me"];
+    public static readonly string[] LockNames = ["updates.lock", "resin-updates.lock"];
+
+    public string StateDirectory => Path.Combine(paths.State, "supervisor");
+
+    /// <summary>Relative bind sources of a compose file.</summary>
+    public string AppFiles => Path.Combine(paths.Data, "apps-data");
+
+    public string[] Archives => [Path.Combine(paths.Boot, "apps"), Path.Combine(paths.Data, "apps")];
+
+    /// <summary>Lock and hand-over file of a service; gone after a reboot, as locks must be.</summary>
+    public string Shared(string app, string service) => Path.Combine(paths.Run, "services", app, service);
+
+    public string StartedMarks => Path.Combine(paths.Run, "started");
+
+    public string StartedMark(string container) => Path.Combine(StartedMarks, container);
+
+    public string File(string app, FileMount file) => Path.Combine(paths.Data, "supervisor", "files", app, $"{file.Sha256[..32]}-{Convert.ToString(file.Mode ?? 0x124, 8)}-{file.Uid ?? 0}-{file.Gid ?? 0}");
+
+    public bool Signalled(string app, string service) => SignalNames.Any(n => System.IO.File.Exists(Path.Combine(Shared(app, service), n)));
+
+    public bool Locked(string app, string service) => LockNames.Any(n => System.IO.File.Exists(Path.Combine(Shared(app, service), n)));
+}

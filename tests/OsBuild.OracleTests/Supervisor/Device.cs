@@ -1,0 +1,120 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using OsBuild.Supervisor.Api;
+using OsBuild.Supervisor.Engine;
+using OsBuild.Supervisor.Running;
+using Serilog;
+using Serilog.Core;
+using Serilog.Events;
+
+namespace OsBuild.OracleTests.Supervisor;
+
+/// <summary>A device for one test: its own folders, the shared engine, and a worker in this process.</summary>
+internal sealed class Device : IAsyncDisposable, ILogEventSink
+{
+    private static int count;
+    private readonly CancellationTokenSource stop = new();
+    private Task worker = Task.CompletedTask;
+
+    private Device(EngineFixture fixture, EngineClient engine)
+    {
+        (Engine, Number) = (engine, Interlocked.Increment(ref count));
+        Root = $"/tmp/osb-dev-{Environment.ProcessId}-{Number}";
+        Paths = new HostPaths(Path.Combine(Root, "boot"), Path.Combine(Root, "state"), Path.Combine(Root, "data"), Path.Combine(Root, "run"), fixture.Socket);
+        foreach (var directory in (string[])[Paths.Boot, Paths.State, Paths.Data, Paths.Run]) Directory.CreateDirectory(directory);
+    }
+
+    public EngineClient Engine { get; }
+    public int Number { get; }
+    public string Root { get; }
+    public HostPaths Paths { get; }
+
+    /// <summary>The app's name; every device has its own, since they share the engine.</summary>
+    public string App => $"t{Environment.ProcessId}-{Number}";
+
+    /// <summary>A port of the host that was free a moment ago.</summary>
+    public static int FreePort()
+    {
+        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+        socket.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Any, 0));
+        return ((System.Net.IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+
+    public ConcurrentQueue<string> Lines { get; } = new();
+
+    public static async Task<Device> NewAsync(EngineFixture fixture) => new(fixture, await fixture.ClientAsync());
+
+    public void Emit(LogEvent logEvent) => Lines.Enqueue($"{DateTime.Now:HH:mm:ss.fff} {logEvent.RenderMessage()}{(logEvent.Exception is { } e ? "\n" + e : "")}");
+
+    /// <summary>Puts a compose file onto the boot partition.</summary>
+    public void Compose(string text) => File.WriteAllText(Path.Combine(Paths.Boot, "compose.yaml"), $"name: {App}\n{text}");
+
+    public Task LoadAsync(byte[] archive) => Engine.LoadAsync(new MemoryStream(archive), CancellationToken.None);
+
+    public void Start() => worker = Worker.RunAsync(Paths, new LoggerConfiguration().WriteTo.Sink(this).CreateLogger(), TimeSpan.FromSeconds(60), stop.Token);
+
+    /// <summary>SIGTERM: containers are stopped in order.</summary>
+    public async Task StopAsync()
+    {
+        await stop.CancelAsync();
+        await worker.WaitAsync(TimeSpan.FromSeconds(90));
+    }
+
+    public async Task<StatusReport> StatusAsync()
+    {
+        var output = new StringWriter();
+        var errors = new StringWriter();
+        var code = await Cli.RunAsync(["status", "--json"], Paths, output, errors);
+        return code == 0 ? System.Text.Json.JsonSerializer.Deserialize(output.ToString(), ApiJson.Default.StatusReport)! : new(null, new(false, null, null), [], [], [], []);
+    }
+
+    public async Task<string> AskAsync(params string[] args)
+    {
+        var output = new StringWriter();
+        await Cli.RunAsync(args, Paths, output, output);
+        return output.ToString();
+    }
+
+    /// <summary>Waits until the status is as wanted; fails with the log otherwise.</summary>
+    public async Task<StatusReport> UntilAsync(string what, Func<StatusReport, bool> condition, int seconds = 60)
+    {
+        var clock = Stopwatch.StartNew();
+        StatusReport status;
+        do
+        {
+            status = await StatusAsync();
+            if (condition(status)) return status;
+            if (worker.IsFaulted) await worker;
+            await Task.Delay(50);
+        }
+        while (clock.Elapsed.TotalSeconds < seconds);
+        Assert.Fail($"not within {seconds} s: {what}\n{CliText.Status(status)}\n{string.Join('\n', Lines.TakeLast(80))}");
+        return status;
+    }
+
+    public Task<StatusReport> UntilRunningAsync(int seconds = 60, params string[] services) => UntilAsync($"running: {string.Join(", ", services)}",
+        s => services.All(name => s.Services.Exists(x => x.Name == name && x.State == "running" && x.Health is "" or "healthy" && x.Name == name)), seconds);
+
+    /// <summary>Waits until there is nothing left to do.</summary>
+    public Task<StatusReport> UntilSettledAsync(int seconds = 60) => UntilAsync("settled", s => s.Releases.Count > 0 && s.Waiting.Count == 0 && s.Services.TrueForAll(x => x.State is "running" or "exited") && s.Releases.TrueForAll(r => r.State != "on trial"), seconds);
+
+    public async Task<List<Docker.DotNet.Models.ContainerListResponse>> ContainersAsync() =>
+        [.. (await Engine.ListContainersAsync(CancellationToken.None)).Where(c => c.Labels[EngineLabels.App] == App)];
+
+    public async ValueTask DisposeAsync()
+    {
+        await stop.CancelAsync();
+        try
+        {
+            await worker.WaitAsync(TimeSpan.FromSeconds(90));
+        }
+        finally
+        {
+            foreach (var container in await ContainersAsync()) await Engine.RemoveAsync(container.ID, CancellationToken.None);
+            foreach (var network in await Engine.ListNetworksAsync(CancellationToken.None))
+                if (network.Labels.TryGetValue(EngineLabels.App, out var app) && app == App) await Engine.RemoveNetworkAsync(network.ID, CancellationToken.None);
+            Engine.Dispose();
+            Directory.Delete(Root, recursive: true);
+        }
+    }
+}
