@@ -7,6 +7,10 @@ internal static class TableGrowth
     /// <summary>New ends are rounded down to this, so that the file system inside ends on a whole block of any size.</summary>
     private const long EndAlignment = 1L << 20;
 
+    /// <summary>2 TiB, also on disks with sectors of 4096 bytes: there an MBR could name 16 TiB, but libblkid 2.38 counts in 32 bits of
+    /// 512 bytes and then sees another size than the kernel.</summary>
+    private const long MbrLimit = uint.MaxValue * 512L;
+
     /// <summary>The order keeps one sound copy at all times: the copy that was read stays whole until the other one is complete.</summary>
     public static IReadOnlyList<DiskWrite> OfGpt(Stream disk, GptTable gpt, MbrTable mbr, long diskSize, int sectorSize)
     {
@@ -67,7 +71,7 @@ internal static class TableGrowth
             ?? throw new ImageException(ImageErrorKind.Corrupt, "The partition table names no partition that could grow.");
         if (mbr.Partitions.Max(p => p.End) > diskSize / sectorSize)
             throw new ImageException(ImageErrorKind.TooLarge, $"The partitions end at sector {mbr.Partitions.Max(p => p.End)}, past the end of a disk of {diskSize} bytes.");
-        var newEnd = Math.Min(diskSize / EndAlignment * EndAlignment / sectorSize, uint.MaxValue * (long)sectorSize / EndAlignment * EndAlignment / sectorSize);
+        var newEnd = Math.Min(diskSize, MbrLimit) / EndAlignment * EndAlignment / sectorSize;
         newEnd = Math.Max(newEnd, last.End);
         if (last.Number < 5) return [.. RecordWrite(disk, 0, mbr.Record.With(last.Slot, To(last, newEnd)), sectorSize, diskSize)];
 

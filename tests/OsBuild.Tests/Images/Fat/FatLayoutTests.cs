@@ -44,7 +44,7 @@ public sealed class FatLayoutTests
     [InlineData(FatKind.Fat32, 65525)]
     public void Reaches_the_last_cluster_count_of_each_kind(FatKind kind, uint clusters)
     {
-        var found = Enumerable.Range(0, 4000).Select(i => SizeNear(kind, clusters, i))
+        var found = Enumerable.Range(0, 4000).Select(i => Volumes.SizeNear(kind, clusters, i))
             .Select(size => Try(Volumes.Options(kind, size) with { ClusterSize = 512 }))
             .FirstOrDefault(l => l?.Clusters == clusters);
         Assert.NotNull(found);
@@ -59,8 +59,6 @@ public sealed class FatLayoutTests
     [InlineData(1 << 20, 512, "a/b")]
     public void Refuses_what_cannot_be(long size, int sectorSize, string label) =>
         Assert.Throws<ImageException>(() => FatLayout.For(Volumes.Options(FatKind.Fat12, size, sectorSize, label)));
-
-    internal static long SizeNear(FatKind kind, uint clusters, int step) => (clusters + (kind == FatKind.Fat32 ? 32 : 33) + (2 * (clusters * (long)kind / 8 / 512)) - 2 + step) * 512;
 
     private static FatLayout? Try(FatOptions options)
     {

@@ -1,4 +1,3 @@
-using System.Text;
 using OsBuild.Images.Fat;
 
 namespace OsBuild.Tests.Images.Fat;
@@ -14,6 +13,9 @@ internal static class Volumes
 
     /// <summary>The smallest handy size of each kind.</summary>
     public static long SmallSize(FatKind kind) => kind switch { FatKind.Fat12 => MiB, FatKind.Fat16 => 16 * MiB, _ => 40 * MiB };
+
+    /// <summary>Sizes around the one that has that many clusters of 512 bytes.</summary>
+    public static long SizeNear(FatKind kind, uint clusters, int step) => (clusters + (kind == FatKind.Fat32 ? 32 : 33) + (2 * (clusters * (long)kind / 8 / 512)) - 2 + step) * 512;
 
     public static Dictionary<string, byte[]> Tree() => new()
     {
@@ -73,6 +75,4 @@ internal static class Volumes
         Assert.Equal(expected.Keys.Order(), actual.Keys.Order());
         foreach (var (path, content) in expected) Assert.True(content.AsSpan().SequenceEqual(actual[path]), path);
     }
-
-    public static string Text(byte[] bytes) => Encoding.UTF8.GetString(bytes);
 }
