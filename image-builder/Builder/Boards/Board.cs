@@ -123,16 +123,6 @@ internal abstract record BlobPlace
     public sealed record InBootFile(string Path) : BlobPlace;
 }
 
-/// <summary>Bytes from <paramref name="Start"/> up to but without <paramref name="End"/>.</summary>
-internal readonly record struct ByteRange(long Start, long End)
-{
-    public long Length => End - Start;
-
-    public bool Overlaps(ByteRange other) => Start < other.End && other.Start < End;
-
-    public override string ToString() => $"bytes {Start}..{End - 1}";
-}
-
 /// <summary>A piece of firmware.</summary>
 internal sealed record Blob
 {
@@ -148,7 +138,7 @@ internal sealed record Blob
     public string? Variant { get; init; }
 
     /// <summary>The bytes of the disk that it may touch, preserved ranges included; null when it is not at an offset.</summary>
-    public ByteRange? Extent => Place is BlobPlace.AtOffset at && (at.Length ?? MaxSize) is { } length ? new(at.Offset, at.Offset + length) : null;
+    public ByteRange? Extent => Place is BlobPlace.AtOffset at && (at.Length ?? MaxSize) is { } length ? new(at.Offset, length) : null;
 }
 
 internal enum FirmwareHome { Spi, EmmcBoot, Eeprom, Mainboard, Ufs }
@@ -238,7 +228,7 @@ internal sealed record UBootEnvironment
         get
         {
             if (Where != EnvironmentHome.Mmc || Offset is not { } offset || Size is not { } size) return [];
-            return RedundantOffset is { } second ? [new(offset, offset + size), new(second, second + size)] : [new(offset, offset + size)];
+            return RedundantOffset is { } second ? [new(offset, size), new(second, size)] : [new(offset, size)];
         }
     }
 }

@@ -7,7 +7,7 @@ namespace OsBuild.ImageBuilder.Boards;
 internal static class BoardFirmwareChecks
 {
     /// <summary>Disk signature and table of the MBR; the bytes before them are boot code that a blob may have.</summary>
-    private static readonly ByteRange MbrTable = new(440, 512);
+    private static readonly ByteRange MbrTable = new(440, 72);
 
     private static readonly string[] PlaceKeys = ["offset", "partition", "path"], OffsetKeys = ["skip", "length", "preserve"];
 
@@ -46,8 +46,8 @@ internal static class BoardFirmwareChecks
             case BlobPlace.AtOffset at:
                 if (blob.Extent is null)
                     findings.Add(path, $"{name} has neither `max_size` nor `length`, so nothing can tell what it may overwrite", "give it the `max_size` that its boot loader allows");
-                foreach (var range in at.Preserve.Where(r => r.End <= r.Start || (blob.Extent is { } extent && !extent.Overlaps(r))))
-                    findings.Add(path + ".preserve", $"{name} does not reach {range}", "`from` is the first byte that is kept, `to` the first after it; both within the blob");
+                foreach (var range in at.Preserve.Where(r => r.Length <= 0 || (blob.Extent is { } extent && !extent.Overlaps(r))))
+                    findings.Add(path + ".preserve", $"{name} does not reach {Bytes(range)}", "`from` is the first byte that is kept, `to` the first after it; both within the blob");
                 break;
             case BlobPlace.InPartition place when board.Partition(place.Partition) is not { } partition:
                 findings.Add(path + ".partition", $"there is no partition {place.Partition} for {name}", Suggest(place.Partition, board));
@@ -115,10 +115,10 @@ internal static class BoardFirmwareChecks
             for (var j = i + 1; j < claims.Count; j++)
             {
                 var (a, b) = (claims[i], claims[j]);
-                if (a.Variant is not null && b.Variant is not null && a.Range.Start == b.Range.Start) continue;
+                if (a.Variant is not null && b.Variant is not null && a.Range.Offset == b.Range.Offset) continue;
                 if (!Collide(a, b)) continue;
                 var advice = a.Advice ?? "move one, or lower `max_size`";
-                findings.Add(b.Path, $"{b.Name} ({b.Range}) lies on {a.Name} ({a.Range})", advice);
+                findings.Add(b.Path, $"{b.Name} ({Bytes(b.Range)}) lies on {a.Name} ({Bytes(a.Range)})", advice);
             }
         }
     }
@@ -128,18 +128,20 @@ internal static class BoardFirmwareChecks
     {
         if (!a.Range.Overlaps(b.Range)) return false;
         if (b.Path.StartsWith("partitions", StringComparison.Ordinal) && !a.Path.StartsWith("partition", StringComparison.Ordinal)
-            && b.Range.Start <= a.Range.Start && a.Range.End <= b.Range.End) return false;
-        var common = new ByteRange(Math.Max(a.Range.Start, b.Range.Start), Math.Min(a.Range.End, b.Range.End));
-        return !a.Spared.Concat(b.Spared).Any(s => s.Start <= common.Start && common.End <= s.End);
+            && b.Range.Contains(a.Range)) return false;
+        var common = new ByteRange(Math.Max(a.Range.Offset, b.Range.Offset), Math.Min(a.Range.End, b.Range.End) - Math.Max(a.Range.Offset, b.Range.Offset));
+        return !a.Spared.Concat(b.Spared).Any(s => s.Contains(common));
     }
+
+    private static string Bytes(ByteRange range) => $"bytes {range.Offset}..{range.Offset + range.Length - 1}";
 
     private static IEnumerable<Claim> Tables(TableForm table)
     {
         yield return new("the table in the first sector", "partition_table.type", MbrTable, [], Advice: "use `skip`, `length` or `preserve` so that bytes 440 to 511 stay");
         if (table.Kind == TableKind.Mbr) yield break;
         var entries = table.EntriesLba * table.SectorSize;
-        yield return new("the GPT header", "partition_table.type", new(table.SectorSize, 2L * table.SectorSize), [], Advice: "make the table mbr: the header has no other place");
-        yield return new("the GPT entries", "partition_table.entries_lba", new(entries, entries + GptEntriesSize), [], Advice: "make the table mbr, or move the entries with `entries_lba`");
+        yield return new("the GPT header", "partition_table.type", new(table.SectorSize, table.SectorSize), [], Advice: "make the table mbr: the header has no other place");
+        yield return new("the GPT entries", "partition_table.entries_lba", new(entries, GptEntriesSize), [], Advice: "make the table mbr, or move the entries with `entries_lba`");
     }
 
     private static IEnumerable<Claim> Blobs(Board board)
@@ -164,7 +166,7 @@ internal static class BoardFirmwareChecks
         for (var i = 0; i < board.Partitions.Count; i++)
         {
             var p = board.Partitions[i];
-            if (p.Offset is { } offset) yield return new($"partition {p.Name}", $"partitions[{i}].offset", new(offset, offset + p.Size), []);
+            if (p.Offset is { } offset) yield return new($"partition {p.Name}", $"partitions[{i}].offset", new(offset, p.Size), []);
         }
     }
 
@@ -174,7 +176,7 @@ internal static class BoardFirmwareChecks
         var first = Math.Max(board.Table.FirstOffset, board.Table.Alignment);
         foreach (var claim in Tables(board.Table).Concat(Blobs(board)).Concat(Environments(board)).Where(c => c.Range.End > first))
         {
-            var housed = FixedPartitions(board).Any(p => p.Range.Start <= claim.Range.Start && claim.Range.End <= p.Range.End);
+            var housed = FixedPartitions(board).Any(p => p.Range.Contains(claim.Range));
             if (!housed)
                 findings.Add(claim.Path, $"{claim.Name} may end at {new ByteSize(claim.Range.End)}, past the first partition at {new ByteSize(first)}", "raise `first_offset`, or lower `max_size`");
         }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using OsBuild.Images.Partitions;
 
 namespace OsBuild.ImageBuilder.Boards;
 
@@ -137,7 +138,7 @@ internal sealed class BoardReader
     private static Blob ReadBlob(Section blob)
     {
         var (offset, partition, path) = (blob.SizeOrNull("offset"), blob.TextOrNull("partition"), blob.TextOrNull("path"));
-        IReadOnlyList<ByteRange> preserve = [.. blob.Sections("preserve").Select(p => new ByteRange(p.Size("from"), p.Size("to")))];
+        IReadOnlyList<ByteRange> preserve = [.. blob.Sections("preserve").Select(p => new ByteRange(p.Size("from"), p.Size("to") - p.Size("from")))];
         var at = new BlobPlace.AtOffset(offset ?? 0, blob.SizeOrNull("skip") ?? 0, blob.SizeOrNull("length"), preserve);
         return new()
         {
