@@ -39,7 +39,7 @@ internal sealed class Bzip2Reader(Stream compressed) : DecodingStream
                 throw _any ? Damage.Trailing(Format) : Damage.Corrupt(Format, "it does not begin like bzip2");
         var level = _input.Take(4, Format)[3] - '0';
         if (level is < 1 or > 9) throw Damage.Corrupt(Format, "its header tells an impossible block size");
-        if (_block is null || _block.Capacity < level * 100_000) _block = new Bzip2Block(_input, 900_000);
+        if (_block is null || _block.Capacity < level * 100_000) _block = new Bzip2Block(_input, level * 100_000);
         _block.Limit = level * 100_000;
         _block.Bits.Reset();
         _inStream = true;

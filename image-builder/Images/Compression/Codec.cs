@@ -68,7 +68,7 @@ public static class Codecs
         Codec.None => new PlainWriter(target),
         Codec.Gzip => new GzipWriter(target, level, threads),
         Codec.Zstd => new ZstdWriter(target, level, threads),
-        Codec.Xz => throw new ImageException(ImageErrorKind.Unsupported, "Images are not written as xz yet; use gz or zst."),
+        Codec.Xz => new XzWriter(target, level, threads),
         Codec.Bzip2 or Codec.Zip => throw new ImageException(ImageErrorKind.Unsupported, $"Images are not written as {codec.ToString().ToLowerInvariant()}; use gz, xz or zst."),
         _ => throw new ArgumentOutOfRangeException(nameof(codec)),
     };

@@ -107,8 +107,10 @@ internal sealed class LzmaDecoder
     /// <summary>Decodes at most so many bytes; fewer where the dictionary wraps.</summary>
     public ReadOnlySpan<byte> Decode(int atMost)
     {
-        var limit = _at + Math.Min(MakeRoom(atMost), atMost);
+        // Making room may move _at to the beginning.
+        var room = Math.Min(MakeRoom(atMost), atMost);
         var to = _at;
+        var limit = to + room;
         if (_copyLeft > 0)
         {
             var some = Math.Min(_copyLeft, limit - to);
