@@ -70,6 +70,12 @@ internal static unsafe partial class Libc
         return Stat(path, buffer) && (*(ushort*)(buffer + 0x1c) & 0xf000) == 0x6000 ? $"{*(uint*)(buffer + 0x80)}:{*(uint*)(buffer + 0x84)}" : null;
     }
 
+    public static bool IsRegularFile(string path)
+    {
+        var buffer = stackalloc byte[256];
+        return Stat(path, buffer) && (*(ushort*)(buffer + 0x1c) & 0xf000) == 0x8000;
+    }
+
     /// <summary>The device number and inode of the file at a path, or null.</summary>
     public static (string Device, ulong Inode)? FileIdentity(string path)
     {

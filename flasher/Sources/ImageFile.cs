@@ -73,7 +73,8 @@ internal sealed class ImageFile
         var file = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.Read, _codec == Codec.None ? 0 : 128 << 10, FileOptions.SequentialScan);
         if (_codec == Codec.None) return file;
         Interlocked.Exchange(ref _consumed, 0);
-        return Codecs.OpenRead(new ProgressStream(file, got => Interlocked.Add(ref _consumed, got)), _codec);
+        var counted = new ProgressStream(file, got => Interlocked.Add(ref _consumed, got));
+        return new OwningStream(Codecs.OpenRead(counted, _codec), counted);
     }
 
     private byte[] FileDigest()

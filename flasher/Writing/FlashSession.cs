@@ -56,7 +56,7 @@ internal static class FlashSession
     private static JudgedTarget JudgeFile(string target, FlashRequest request, SystemFacts facts)
     {
         if (!File.Exists(target)) throw new RefusedException($"There is no drive {target}; flasher list shows those that are there. (A file may be a target too, but must exist.)");
-        if (Path.GetFullPath(target).StartsWith("/dev/", StringComparison.Ordinal) || !Targets.IsOrdinaryFile(target)) throw new RefusedException($"{target} is neither a drive nor an ordinary file; nothing was written.");
+        if (!Targets.IsOrdinaryFile(target)) throw new RefusedException($"{target} is neither a drive nor an ordinary file; nothing was written.");
         var identity = Targets.FileIdentity(target);
         if (identity == Targets.FileIdentity(request.ImagePath)) throw new RefusedException($"{target} is the image itself; nothing was written.");
         var node = facts.Nodes.FirstOrDefault(n => n.Kind == NodeKind.File && n.Name == "file:" + identity);

@@ -29,7 +29,8 @@ internal static class Targets
             : $"{target} is not a disk that images can be written to; flasher list shows those. Nothing was written.");
     }
 
-    public static bool IsOrdinaryFile(string path) => File.Exists(path) && (File.GetAttributes(path) & (FileAttributes.Device | FileAttributes.Directory)) == 0;
+    public static bool IsOrdinaryFile(string path) => OperatingSystem.IsLinux() ? Libc.IsRegularFile(path)
+        : File.Exists(path) && (File.GetAttributes(path) & (FileAttributes.Device | FileAttributes.Directory)) == 0;
 
     /// <summary>What tells two files apart: device and inode, or the full path.</summary>
     public static string FileIdentity(string path) =>

@@ -1,0 +1,257 @@
+using System.Diagnostics;
+using System.IO.Compression;
+
+namespace OsBuild.OracleTests.Flasher;
+
+/// <summary>What goes wrong while writing: each ends in one sentence, the right exit code, and a card that never looks bootable.</summary>
+public sealed class FaultTests
+{
+    private const int MiB = 1 << 20;
+
+    private static void HeadIsBlank(LoopDevice device) => Assert.True(device.Read(MiB).AsSpan().IndexOfAnyExcept((byte)0) < 0, "the first MiB must be blank");
+
+    private static byte[] Packed(byte[] image)
+    {
+        using var to = new MemoryStream();
+        using (var gzip = new GZipStream(to, CompressionLevel.Fastest)) gzip.Write(image);
+        return to.ToArray();
+    }
+
+    [Theory]
+    [InlineData("gzip", "-c")]
+    [InlineData("xz", "-c")]
+    [InlineData("zstd", "-c -q")]
+    [InlineData("bzip2", "-c")]
+    public void A_truncated_packed_image(string tool, string options)
+    {
+        var raw = Folder.File("a.img", Folder.Image(6 * MiB));
+        Judge.Run("sh", "-c", $"{tool} {options} {raw} | head -c 3000000 > {raw}.packed").MustPass(tool);
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(1, "does not hold the image", "write", raw + ".packed", "--to", device.Path, "--yes");
+        HeadIsBlank(device);
+    }
+
+    [Theory]
+    [InlineData("gzip", "-c")]
+    [InlineData("xz", "-c")]
+    [InlineData("zstd", "-c -q --check")]
+    [InlineData("bzip2", "-c")]
+    public void A_packed_image_with_a_flipped_bit(string tool, string options)
+    {
+        var raw = Folder.File("a.img", Folder.Image(6 * MiB));
+        Judge.Run("sh", "-c", $"{tool} {options} {raw} > {raw}.packed").MustPass(tool);
+        var packed = File.ReadAllBytes(raw + ".packed");
+        packed[packed.Length / 2] ^= 0x10;
+        File.WriteAllBytes(raw + ".packed", packed);
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(1, "does not hold the image", "write", raw + ".packed", "--to", device.Path, "--yes");
+        HeadIsBlank(device);
+    }
+
+    [Fact]
+    public void A_decompression_bomb_stops_at_the_end_of_the_card()
+    {
+        var raw = Path.Combine(Folder.Path, Guid.NewGuid().ToString("N") + ".gz");
+        Judge.Run("sh", "-c", $"head -c 1G /dev/zero | gzip -1 > {raw}").MustPass("gzip");
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(1, "larger than", "write", raw, "--to", device.Path, "--yes");
+        HeadIsBlank(device);
+    }
+
+    [Theory]
+    [InlineData("0000000000000000000000000000000000000000000000000000000000000000  a.img\n", "is not the expected")]
+    [InlineData("not a digest\n", "holds no SHA-256")]
+    [InlineData("0000000000000000000000000000000000000000000000000000000000000000  b.img\nx  c.img\n", "has no line for a.img")]
+    public void A_wrong_digest_beside_the_image(string content, string says)
+    {
+        var image = Folder.File("a.img", Folder.Image(4 * MiB));
+        File.WriteAllText(image + ".sha256", content);
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(2, says, "write", image, "--to", device.Path, "--yes");
+        Assert.All(device.Read(4 * MiB), b => Assert.Equal(0, b));
+    }
+
+    [Theory]
+    [InlineData("1111111111111111111111111111111111111111111111111111111111111111", "is not the expected")]
+    [InlineData("12", "holds no SHA-256")]
+    public void A_wrong_digest_typed(string digest, string says)
+    {
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(2, says, "write", Folder.File("a.img", Folder.Image(4 * MiB)), "--to", device.Path, "--yes", "--sha256", digest);
+        Cli.Ends(2, says, "write", Folder.File("a.img.gz", Packed(Folder.Image(4 * MiB))), "--to", device.Path, "--yes", "--sha256", digest);
+        Assert.All(device.Read(4 * MiB), b => Assert.Equal(0, b));
+    }
+
+    [Fact]
+    public void A_description_with_another_digest_fails_before_the_head()
+    {
+        var image = Folder.File("a.img", Folder.Image(4 * MiB));
+        File.WriteAllText(image + ".json", "{\"size\":4194304,\"sha256\":\"" + new string('0', 64) + "\"}");
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(1, "SHA-256", "write", image, "--to", device.Path, "--yes");
+        HeadIsBlank(device);
+    }
+
+    [Fact]
+    public void A_torn_description()
+    {
+        var image = Folder.File("a.img", Folder.Image(4 * MiB));
+        File.WriteAllText(image + ".json", "{\"size\":41");
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(2, "cannot be read as JSON", "write", image, "--to", device.Path, "--yes");
+    }
+
+    [Fact]
+    public void A_map_of_another_image()
+    {
+        var image = Folder.File("a.img", Folder.Image(4 * MiB));
+        var other = Folder.File("b.img", Folder.Image(5 * MiB, 2));
+        Judge.Run("bmaptool", "create", "-o", image + ".bmap", other).MustPass("bmaptool");
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(2, "block map", "write", image, "--to", device.Path, "--yes");
+        Cli.Ends(0, "read back", "write", image, "--to", device.Path, "--yes", "--no-map");
+    }
+
+    [Fact]
+    public void A_map_of_an_older_image_of_the_same_size()
+    {
+        var image = Folder.File("a.img", Folder.Image(4 * MiB));
+        var older = Folder.File("b.img", Folder.Image(4 * MiB, 2));
+        Judge.Run("bmaptool", "create", "-o", image + ".bmap", older).MustPass("bmaptool");
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(1, "does not match its block map", "write", image, "--to", device.Path, "--yes");
+        HeadIsBlank(device);
+    }
+
+    [Fact]
+    public void A_torn_map()
+    {
+        var image = Folder.File("a.img", Folder.Image(4 * MiB));
+        File.WriteAllText(image + ".bmap", "<?xml version=\"1.0\" ?>\n<bmap version=\"2.0\"><ImageSize>");
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(2, "block map", "write", image, "--to", device.Path, "--yes");
+    }
+
+    [Theory]
+    [InlineData("", "is empty")]
+    [InlineData("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 123\n", "git-lfs pointer")]
+    public void What_is_no_image(string content, string says)
+    {
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(2, says, "write", Folder.File("a.img", System.Text.Encoding.ASCII.GetBytes(content)), "--to", device.Path, "--yes");
+    }
+
+    [Fact]
+    public void An_image_that_is_not_there_or_a_folder()
+    {
+        using var device = new LoopDevice(16 * MiB);
+        Cli.Ends(2, "There is no image", "write", "/nowhere/a.img", "--to", device.Path, "--yes");
+        Cli.Ends(2, "is a folder", "write", Folder.Path, "--to", device.Path, "--yes");
+    }
+
+    [Fact]
+    public void The_medium_fails_in_the_middle()
+    {
+        // A sparse file on a full file system: the loop device answers with an I/O error where no block can be had.
+        var small = Path.Combine(Folder.Path, Guid.NewGuid().ToString("N"));
+        Directory.CreateDirectory(small);
+        Judge.Run("mount", "-t", "tmpfs", "-o", "size=8m", "none", small).MustPass("mount");
+        try
+        {
+            var file = Path.Combine(small, "disk");
+            using (var stream = File.Create(file)) stream.SetLength(32 * MiB);
+            using var device = new LoopDevice(file, ownFile: false);
+            var image = new byte[24 * MiB];
+            new Random(9).NextBytes(image);
+            var said = Cli.Ends(1, "failed at offset", "write", Folder.File("a.img", image), "--to", device.Path, "--yes");
+            Assert.DoesNotContain("pulled out or lost", said);
+            HeadIsBlank(device);
+        }
+        finally
+        {
+            Judge.Run("umount", small);
+        }
+    }
+
+    [Theory]
+    [InlineData(0, "offset 0")]
+    [InlineData(1234567, "offset 1234567")]
+    [InlineData((5 * MiB) - 1, "offset 5242879")]
+    public void Verify_names_the_first_wrong_byte(int offset, string says)
+    {
+        var image = Folder.Image(5 * MiB);
+        using var device = new LoopDevice(8 * MiB);
+        var file = Folder.File("a.img", image);
+        Cli.Ends(0, "", "write", file, "--to", device.Path, "--yes");
+        image[offset] ^= 1;
+        File.WriteAllBytes(file, image);
+        Cli.Ends(3, says, "verify", file, "--to", device.Path);
+    }
+
+    [Fact]
+    public void Verify_of_a_smaller_card()
+    {
+        using var device = new LoopDevice(4 * MiB);
+        Cli.Ends(3, "is smaller than the image", "verify", Folder.File("a.img", Folder.Image(5 * MiB)), "--to", device.Path);
+    }
+
+    [Theory]
+    [InlineData("INT")]
+    [InlineData("TERM")]
+    [InlineData("HUP")]
+    public void A_signal_in_the_middle_stops_it_cleanly(string signal)
+    {
+        using var run = SlowRun.Start();
+        Judge.Run("kill", $"-{signal}", run.Process.Id.ToString()).MustPass("kill");
+        Assert.True(run.Process.WaitForExit(30_000), "it must end soon");
+        var said = run.Process.StandardError.ReadToEnd();
+        Assert.True(run.Process.ExitCode == 1, said);
+        Assert.Contains("Stopped.", said);
+        Assert.Contains("first MiB is blank", said);
+        HeadIsBlank(run.Device);
+    }
+
+    [Fact]
+    public void Killed_in_the_middle_the_card_does_not_look_bootable()
+    {
+        using var run = SlowRun.Start();
+        run.Process.Kill();
+        run.Process.WaitForExit();
+        HeadIsBlank(run.Device);
+    }
+
+    /// <summary>A write onto a device that the kernel throttles, waited for until it is in the middle.</summary>
+    private sealed class SlowRun : IDisposable
+    {
+        private readonly string _throttle;
+
+        private SlowRun()
+        {
+            Device = new LoopDevice(64 * MiB);
+            var image = new byte[48 * MiB];
+            new Random(1).NextBytes(image);
+            const string Group = "/sys/fs/cgroup/blkio";
+            _throttle = $"7:{Device.Path["/dev/loop".Length..]}";
+            Assert.SkipUnless(File.Exists(Group + "/blkio.throttle.write_bps_device"), "no blkio throttle here");
+            File.WriteAllText(Group + "/blkio.throttle.write_bps_device", _throttle + " 8388608");
+            Process = Process.Start(new ProcessStartInfo(Cli.Program, ["write", Folder.File("a.img", image), "--to", Device.Path, "--yes"]) { RedirectStandardError = true })!;
+            var limit = Stopwatch.StartNew();
+            while (Device.Read(4 * MiB)[^1] == 0 && Device.Read(3 * MiB)[^1] == 0 && limit.Elapsed < TimeSpan.FromSeconds(20)) Thread.Sleep(20);
+        }
+
+        public LoopDevice Device { get; }
+
+        public Process Process { get; }
+
+        public static SlowRun Start() => new();
+
+        public void Dispose()
+        {
+            if (!Process.HasExited) Process.Kill();
+            Process.WaitForExit();
+            Process.Dispose();
+            File.WriteAllText("/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device", _throttle + " 0");
+            Device.Dispose();
+        }
+    }
+}
