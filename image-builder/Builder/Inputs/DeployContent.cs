@@ -1,0 +1,46 @@
+namespace OsBuild.ImageBuilder.Inputs;
+
+/// <summary>A file of the deploy directory and where it goes.</summary>
+/// <param name="File">The file.</param>
+/// <param name="Dest">Path on the boot partition, or the name of its place.</param>
+internal sealed record PlacedFile(InputFile File, string Dest);
+
+/// <summary>A piece of firmware that was found.</summary>
+internal sealed record PlacedBlob(InputFile File, Boards.Blob Blob);
+
+/// <summary>The artifacts of a deploy directory that a board wants, found and looked at.</summary>
+internal sealed record DeployContent
+{
+    public required string Directory { get; init; }
+
+    /// <summary>IMAGE_BASENAME.</summary>
+    public required string Image { get; init; }
+
+    public required string Machine { get; init; }
+    public required InputFile Rootfs { get; init; }
+
+    /// <summary>The root file system's form: <c>tar.zst</c>.</summary>
+    public required string RootfsType { get; init; }
+
+    public required TestData TestData { get; init; }
+    public IReadOnlyList<Package> Packages { get; init; } = [];
+    public required InputFile Kernel { get; init; }
+    public required KernelFacts KernelFacts { get; init; }
+    public InputFile? Modules { get; init; }
+    public InputFile? Initramfs { get; init; }
+    public InputFile? Microcode { get; init; }
+    public PlacedFile? Loader { get; init; }
+    public IReadOnlyList<PlacedFile> DeviceTrees { get; init; } = [];
+    public IReadOnlyList<PlacedFile> Overlays { get; init; } = [];
+    public IReadOnlyList<PlacedFile> BootFiles { get; init; } = [];
+    public IReadOnlyList<PlacedBlob> Blobs { get; init; } = [];
+
+    /// <summary>Every file that goes into the image, for digests.</summary>
+    public IEnumerable<InputFile> Files =>
+    [
+        Rootfs, Kernel, .. Optional(Modules), .. Optional(Initramfs), .. Optional(Microcode), .. Optional(Loader?.File),
+        .. DeviceTrees.Select(p => p.File), .. Overlays.Select(p => p.File), .. BootFiles.Select(p => p.File), .. Blobs.Select(p => p.File),
+    ];
+
+    private static IEnumerable<InputFile> Optional(InputFile? file) => file is null ? [] : [file];
+}

@@ -1,0 +1,85 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace OsBuild.ImageBuilder.Inputs;
+
+/// <summary>What a 64-bit little-endian ELF program wants at run time: its interpreter (PT_INTERP) and its libraries (DT_NEEDED).</summary>
+/// <param name="Interpreter">Path of the interpreter; null for static programs and libraries.</param>
+/// <param name="Needed">Names of libraries, in order.</param>
+/// <param name="RunPath">DT_RUNPATH or DT_RPATH, or null.</param>
+internal sealed record ElfDynamic(string? Interpreter, IReadOnlyList<string> Needed, string? RunPath)
+{
+    private const int MaxHeaders = 256;
+
+    /// <summary>Reads a whole file; null when it is not such an ELF file or its tables lie outside of it.</summary>
+    public static ElfDynamic? Read(ReadOnlySpan<byte> file)
+    {
+        if (file.Length < 64 || !file.StartsWith("\u007FELF"u8) || file[4] != 2 || file[5] != 1) return null;
+        var headers = ProgramHeaders(file);
+        if (headers is null) return null;
+        string? interpreter = null;
+        var needed = new List<long>();
+        long strings = -1, runPath = -1;
+        foreach (var (type, offset, _, size) in headers)
+        {
+            if (offset < 0 || size < 0 || offset + size > file.Length) continue;
+            var bytes = file.Slice((int)offset, (int)size);
+            if (type == 3) interpreter = Text(bytes, 0);
+            if (type != 2) continue;
+            for (; bytes.Length >= 16; bytes = bytes[16..])
+            {
+                var value = BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
+                switch (BinaryPrimitives.ReadInt64LittleEndian(bytes))
+                {
+                    case 1: needed.Add(value); break;
+                    case 5: strings = value; break;
+                    case 15 or 29: runPath = value; break;
+                }
+            }
+        }
+
+        if (needed.Count == 0 && runPath < 0) return new(interpreter, [], null);
+        if (FileOffset(headers, strings) is not { } table || table > file.Length) return null;
+        var texts = file[(int)table..];
+        var names = new List<string>(needed.Count);
+        foreach (var at in needed)
+        {
+            if (Text(texts, at) is not { } name) return null;
+            names.Add(name);
+        }
+
+        return new(interpreter, names, runPath < 0 ? null : Text(texts, runPath));
+    }
+
+    private static List<(uint Type, long Offset, long Address, long Size)>? ProgramHeaders(ReadOnlySpan<byte> file)
+    {
+        var start = BinaryPrimitives.ReadInt64LittleEndian(file[0x20..]);
+        var entry = BinaryPrimitives.ReadUInt16LittleEndian(file[0x36..]);
+        var count = BinaryPrimitives.ReadUInt16LittleEndian(file[0x38..]);
+        if (entry < 56 || count > MaxHeaders || start < 0 || start > file.Length - (long)entry * count) return null;
+        var headers = new List<(uint, long, long, long)>(count);
+        for (var i = 0; i < count; i++)
+        {
+            var h = file[(int)(start + i * entry)..];
+            headers.Add((BinaryPrimitives.ReadUInt32LittleEndian(h), BinaryPrimitives.ReadInt64LittleEndian(h[8..]),
+                BinaryPrimitives.ReadInt64LittleEndian(h[16..]), BinaryPrimitives.ReadInt64LittleEndian(h[32..])));
+        }
+
+        return headers;
+    }
+
+    private static long? FileOffset(List<(uint Type, long Offset, long Address, long Size)> headers, long address)
+    {
+        foreach (var (type, offset, start, size) in headers)
+            if (type == 1 && address >= start && address < start + size) return address - start + offset;
+        return null;
+    }
+
+    private static string? Text(ReadOnlySpan<byte> table, long at)
+    {
+        if (at < 0 || at >= table.Length) return null;
+        var text = table[(int)at..];
+        var end = text.IndexOf((byte)0);
+        return end < 0 ? null : Encoding.UTF8.GetString(text[..end]);
+    }
+}

@@ -1,0 +1,127 @@
+using System.Text;
+using OsBuild.Images;
+using OsBuild.Images.Compression;
+using OsBuild.Images.Trees;
+
+namespace OsBuild.ImageBuilder.Inputs;
+
+/// <summary>The kernel modules that came with a build.</summary>
+/// <param name="Version">The kernel they are for.</param>
+/// <param name="Index">Which needs which.</param>
+/// <param name="Blocks">4 KiB blocks they take when they are put into the root.</param>
+/// <param name="Inodes">Inodes they take.</param>
+/// <param name="InRootfs">True when the root file system has them already.</param>
+internal sealed record ModuleSet(string Version, ModuleIndex Index, long Blocks, long Inodes, bool InRootfs)
+{
+    /// <summary>The small tables of depmod that the builder reads.</summary>
+    public static readonly string[] Tables = ["modules.dep", "modules.builtin", "modules.softdep", "modules.alias"];
+
+    /// <summary>True for the tables of any kernel version, in a rootfs or a modules archive.</summary>
+    public static bool IsTable(string path) => VersionOf(path) is not null && Tables.Contains(path[(path.LastIndexOf('/') + 1)..]) && path.Count(c => c == '/') <= 4;
+
+    /// <summary>VERSION of <c>[usr/]lib/modules/VERSION/...</c>; null for other paths.</summary>
+    public static string? VersionOf(string path)
+    {
+        var parts = path.Split('/');
+        var at = parts is ["usr", "lib", "modules", ..] ? 3 : parts is ["lib", "modules", ..] ? 2 : -1;
+        return at > 0 && parts.Length > at ? parts[at] : null;
+    }
+
+    public static ModuleIndex IndexFrom(Func<string, byte[]?> table)
+    {
+        string Text(string name) => table(name) is { } bytes ? Encoding.UTF8.GetString(bytes) : "";
+        return new(Text("modules.dep"), Text("modules.builtin"), Text("modules.softdep"), Text("modules.alias"));
+    }
+
+    /// <summary>The modules a rootfs has for a kernel; null when it has none.</summary>
+    public static ModuleSet? FromRootfs(RootfsFacts rootfs, string version)
+    {
+        var folder = rootfs.Names.Resolve("lib/modules/" + version);
+        return folder is not null && rootfs.Kept.ContainsKey(folder + "/modules.dep")
+            ? new(version, IndexFrom(name => rootfs.Kept.GetValueOrDefault($"{folder}/{name}")), 0, 0, true)
+            : null;
+    }
+
+    /// <summary>Reads a modules archive once; a problem and null when it is torn or for another kernel.</summary>
+    public static ModuleSet? FromArchive(InputFile archive, string? kernelVersion, Problems problems)
+    {
+        var tables = new Dictionary<string, byte[]>(StringComparer.Ordinal);
+        var versions = new SortedSet<string>(StringComparer.Ordinal);
+        long blocks = 0, inodes = 0;
+        try
+        {
+            foreach (var (node, content) in Read(archive))
+            {
+                inodes++;
+                blocks += node.Kind == NodeKind.Directory ? 1 : (node.Size + 4095) / 4096;
+                if (VersionOf(node.Path) is { } version) versions.Add(version);
+                if (node.Kind != NodeKind.File || !IsTable(node.Path)) continue;
+                var bytes = new byte[node.Size];
+                content.ReadExactly(bytes);
+                tables[node.Path[(node.Path.IndexOf("modules/", StringComparison.Ordinal) + 8)..]] = bytes;
+            }
+        }
+        catch (Exception e) when (e is ImageException or EndOfStreamException)
+        {
+            problems.Add($"The modules archive {archive.Name} cannot be read ({Problems.Cause(e)}); copy or deploy it again.");
+            return null;
+        }
+
+        if (versions.Count == 0)
+        {
+            problems.Add($"The modules archive {archive.Name} has no lib/modules/VERSION in it; deploy the kernel again.");
+            return null;
+        }
+
+        var ours = kernelVersion ?? versions.First();
+        if (!versions.Contains(ours))
+        {
+            problems.Add($"The modules archive {archive.Name} is for kernel {string.Join(", ", versions)}, but the kernel is {ours}; deploy both from one build.");
+            return null;
+        }
+
+        return new(ours, IndexFrom(name => tables.GetValueOrDefault($"{ours}/{name}")), blocks, inodes, false);
+    }
+
+    /// <summary>The entries of a modules archive, whatever it is compressed with.</summary>
+    public static IEnumerable<TreeEntry> Read(InputFile archive)
+    {
+        using var raw = archive.Open();
+        using var tar = Codecs.OpenRead(raw, Codecs.Detect(archive.Head(Codecs.HeaderSize)));
+        foreach (var entry in TarTree.Read(tar)) yield return entry;
+    }
+}
+
+/// <summary>Takes single modules out of an archive.</summary>
+internal static class ModuleContent
+{
+    /// <summary>The modules, decompressed, in the order of <paramref name="paths"/> (as modules.dep names them); those that the archive
+    /// does not have are left out. The kernel inserts plain files only, unless it was built to decompress.</summary>
+    public static IReadOnlyList<(string Path, byte[] Content)> Take(IEnumerable<TreeEntry> entries, string version, IReadOnlyList<string> paths)
+    {
+        var wanted = paths.ToHashSet(StringComparer.Ordinal);
+        var found = new Dictionary<string, byte[]>(StringComparer.Ordinal);
+        foreach (var (node, content) in entries)
+        {
+            if (node.Kind != NodeKind.File || ModuleSet.VersionOf(node.Path) != version) continue;
+            var path = node.Path[(node.Path.IndexOf($"modules/{version}/", StringComparison.Ordinal) + 9 + version.Length)..];
+            if (!wanted.Contains(path)) continue;
+            found[path] = Plain(content, node.Size);
+            if (found.Count == wanted.Count) break;
+        }
+
+        return [.. paths.Where(found.ContainsKey).Select(p => (p.EndsWith(".ko", StringComparison.Ordinal) ? p : p[..p.LastIndexOf('.')], found[p]))];
+    }
+
+    private static byte[] Plain(Stream content, long size)
+    {
+        var bytes = new byte[size];
+        content.ReadExactly(bytes);
+        var codec = Codecs.Detect(bytes.AsSpan(0, Math.Min(bytes.Length, Codecs.HeaderSize)));
+        if (codec == Codec.None) return bytes;
+        using var decoded = Codecs.OpenRead(new MemoryStream(bytes), codec);
+        var plain = new MemoryStream();
+        decoded.CopyTo(plain);
+        return plain.ToArray();
+    }
+}

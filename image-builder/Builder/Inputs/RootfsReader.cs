@@ -1,0 +1,77 @@
+using OsBuild.ImageBuilder.Boards;
+using OsBuild.Images;
+using OsBuild.Images.Compression;
+using OsBuild.Images.Trees;
+
+namespace OsBuild.ImageBuilder.Inputs;
+
+/// <summary>Opens root file systems of the forms bitbake makes.</summary>
+internal static class RootfsReader
+{
+    private const long MaxKept = 16 << 20;
+
+    /// <summary>The entries of the archive, in its order; <paramref name="raw"/> is what is read from (the file, or a hash around it).</summary>
+    public static IEnumerable<TreeEntry> Entries(Stream raw, string type)
+    {
+        using var tar = Codecs.OpenRead(raw, ArchiveEnds.CodecOf(type));
+        foreach (var entry in TarTree.Read(tar)) yield return entry;
+    }
+
+    /// <summary>Reads a root file system once; a problem and null facts when it is torn.</summary>
+    /// <param name="file">The archive.</param>
+    /// <param name="type">Its form.</param>
+    /// <param name="board">The board it is for.</param>
+    /// <param name="libraries">Names of libraries whose content is wanted, as ELF files ask for them.</param>
+    /// <param name="progress">Told how far the file was read.</param>
+    /// <param name="problems">Where problems go.</param>
+    /// <param name="cancel">Ends the pass.</param>
+    public static (RootfsFacts Facts, byte[] Digest)? Scan(
+        InputFile file, string type, Board board, IReadOnlyCollection<string> libraries, Action<long> progress, Problems problems, CancellationToken cancel)
+    {
+        try
+        {
+            using var raw = new HashingReader(file.Open());
+            var scan = new RootfsScan(board.Arch, node => Keep(node, libraries));
+            foreach (var (node, content) in Entries(raw, type))
+            {
+                cancel.ThrowIfCancellationRequested();
+                scan.Take(node, content);
+                progress(raw.Position);
+            }
+
+            var facts = scan.Finish();
+            if (facts.Foreign is { } foreign)
+                problems.Add($"The root file system {file.Name} is for {foreign.Code} ({foreign.Path} is), but board {board.Name} is {MachineCode.Of(board.Arch)}; give the image of one of its machines.");
+            else if (facts.Inodes == 0)
+                problems.Add($"The root file system {file.Name} is an empty archive; build the image again.");
+            return (facts, raw.Finish());
+        }
+        catch (Exception e) when (e is ImageException or EndOfStreamException)
+        {
+            problems.Add($"The root file system {file.Name} cannot be read to its end ({Problems.Cause(e)}); copy it again.");
+            return null;
+        }
+    }
+
+    private static bool Keep(Node node, IReadOnlyCollection<string> libraries)
+    {
+        if (node.Path is "etc/os-release" or "usr/lib/os-release") return true;
+        if (node.Size > MaxKept) return false;
+        if (ModuleSet.VersionOf(node.Path) is not null) return ModuleSet.IsTable(node.Path);
+        return IsWanted(node.Name, libraries);
+    }
+
+    // libc.so.6 may be a link to libc-2.31.so (glibc before 2.34), so everything of that stem is kept.
+    internal static bool IsWanted(string name, IReadOnlyCollection<string> libraries)
+    {
+        if (!name.Contains(".so", StringComparison.Ordinal)) return false;
+        foreach (var library in libraries)
+        {
+            var stem = library[..library.IndexOf(".so", StringComparison.Ordinal)];
+            if (name.StartsWith(stem, StringComparison.Ordinal) && (name.Length == stem.Length || name[stem.Length] is '-' or '.')) return true;
+            if (stem.StartsWith("ld-", StringComparison.Ordinal) && name.StartsWith("ld-", StringComparison.Ordinal)) return true;
+        }
+
+        return false;
+    }
+}

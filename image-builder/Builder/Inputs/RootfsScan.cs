@@ -1,0 +1,133 @@
+using OsBuild.ImageBuilder.Boards;
+using OsBuild.Images;
+using OsBuild.Images.Trees;
+
+namespace OsBuild.ImageBuilder.Inputs;
+
+/// <summary>What one pass over a root file system tells.</summary>
+internal sealed record RootfsFacts
+{
+    public required RootfsNames Names { get; init; }
+
+    /// <summary>Bytes of all files.</summary>
+    public required long DataBytes { get; init; }
+
+    /// <summary>What it takes in a file system of 4 KiB blocks: files, directories, long links and attributes, each rounded up.</summary>
+    public required long Blocks { get; init; }
+
+    public required long Inodes { get; init; }
+
+    /// <summary>The largest files, largest first.</summary>
+    public required IReadOnlyList<(string Path, long Size)> Largest { get; init; }
+
+    /// <summary>Contents that were asked for, by path.</summary>
+    public required IReadOnlyDictionary<string, byte[]> Kept { get; init; }
+
+    /// <summary>A program for another processor, when none was found for the right one; else null.</summary>
+    public required (string Path, string Code)? Foreign { get; init; }
+
+    /// <summary>Kernel versions that have modules in it.</summary>
+    public IReadOnlyList<string> ModuleVersions =>
+        [.. Names.In("lib/modules").Concat(Names.In("usr/lib/modules")).Distinct().Order(StringComparer.Ordinal)];
+
+    /// <summary>A value of /etc/os-release (os-release(5)).</summary>
+    public string? OsRelease(string key)
+    {
+        if (!Kept.TryGetValue("etc/os-release", out var bytes) && !Kept.TryGetValue("usr/lib/os-release", out bytes)) return null;
+        var line = System.Text.Encoding.UTF8.GetString(bytes).Split('\n').FirstOrDefault(l => l.StartsWith(key + "=", StringComparison.Ordinal));
+        return line?[(key.Length + 1)..].Trim().Trim('"', '\'');
+    }
+}
+
+/// <summary>Reads a root file system once from front to back and keeps what the plan needs to know of it.</summary>
+internal sealed class RootfsScan(BoardArch arch, Predicate<Node> keep)
+{
+    private const int BlockSize = 4096;
+    private const int LargestShown = 5;
+    private readonly RootfsNames _names = new();
+    private readonly Dictionary<string, byte[]> _kept = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _directories = new(StringComparer.Ordinal);
+    private readonly PriorityQueue<string, long> _largest = new();
+    private readonly string _code = MachineCode.Of(arch);
+    private (string, string)? _foreign;
+    private bool _native;
+    private long _bytes, _blocks, _inodes;
+
+    /// <summary>Takes one entry.</summary>
+    public void Take(Node node, Stream content)
+    {
+        var known = _names.KindOf(node.Path) is not null;
+        _names.Add(node);
+        if (node.Kind == NodeKind.File) TakeFile(node, content);
+        if (known || node.Path.Length == 0) return;
+
+        // ext4_dir_entry_2: 8 bytes and the name, rounded up to 4.
+        var slash = node.Path.LastIndexOf('/');
+        var parent = slash < 0 ? "" : node.Path[..slash];
+        _directories[parent] = _directories.GetValueOrDefault(parent, 24) + 8 + (UnixText.Encode(node.Name).Length + 3) / 4 * 4;
+        if (node.Kind == NodeKind.Directory) _directories.TryAdd(node.Path, 24);
+        if (node.Kind == NodeKind.HardLink) return;
+        _inodes++;
+        if (node.Kind == NodeKind.Symlink && node.LinkTarget!.Length >= 60) _blocks++;
+        if (node.Xattrs.Sum(x => x.Name.Length + x.Value.Length + 16) > 90) _blocks++;
+    }
+
+    public RootfsFacts Finish()
+    {
+        var largest = new List<(string, long)>();
+        while (_largest.TryDequeue(out var path, out var size)) largest.Add((path, size));
+        largest.Reverse();
+        return new()
+        {
+            Names = _names,
+            DataBytes = _bytes,
+            Blocks = _blocks + _directories.Values.Sum(size => Math.Max(1, (size * 5 / 4 + BlockSize - 1) / BlockSize)),
+            Inodes = _inodes,
+            Largest = largest,
+            Kept = _kept,
+            Foreign = _native ? null : _foreign,
+        };
+    }
+
+    private void TakeFile(Node node, Stream content)
+    {
+        _bytes += node.Size;
+        _blocks += (node.Size + BlockSize - 1) / BlockSize;
+        _largest.Enqueue(node.Path, node.Size);
+        if (_largest.Count > LargestShown) _largest.Dequeue();
+        if (keep(node))
+        {
+            var bytes = new byte[node.Size];
+            content.ReadExactly(bytes);
+            _kept[node.Path] = bytes;
+            LookAtCode(node.Path, bytes);
+        }
+        else if (!_native && node.Size >= 64)
+        {
+            Span<byte> head = stackalloc byte[20];
+            content.ReadExactly(head);
+            LookAtCode(node.Path, head);
+        }
+    }
+
+    private void LookAtCode(string path, ReadOnlySpan<byte> head)
+    {
+        if (_native || MachineCode.OfElf(head) is not { } code) return;
+        if (code == _code) _native = true;
+        else _foreign ??= (path, code);
+    }
+
+    /// <summary>Scans a whole archive.</summary>
+    /// <exception cref="ImageException">The archive is torn or corrupt.</exception>
+    public static RootfsFacts Run(IEnumerable<TreeEntry> entries, BoardArch arch, Predicate<Node> keep, CancellationToken cancel)
+    {
+        var scan = new RootfsScan(arch, keep);
+        foreach (var (node, content) in entries)
+        {
+            cancel.ThrowIfCancellationRequested();
+            scan.Take(node, content);
+        }
+
+        return scan.Finish();
+    }
+}
