@@ -1,0 +1,77 @@
+using System.Text;
+using OsBuild.ImageBuilder.Inputs;
+using OsBuild.ImageBuilder.Planning;
+using OsBuild.Images.Compression;
+using OsBuild.Images.Cpio;
+using OsBuild.Images.Trees;
+
+namespace OsBuild.ImageBuilder.Building;
+
+/// <summary>What goes into the initramfs that the builder makes.</summary>
+internal sealed record InitramfsContent
+{
+    /// <summary>The supervisor, which is also /init.</summary>
+    public required byte[] Supervisor { get; init; }
+
+    /// <summary>Its interpreter and libraries.</summary>
+    public required IReadOnlyList<LibraryFile> Libraries { get; init; }
+
+    /// <summary>Kernel version of the modules.</summary>
+    public required string KernelVersion { get; init; }
+
+    /// <summary>Modules in load order, decompressed, by path below lib/modules/VERSION.</summary>
+    public required IReadOnlyList<(string Path, byte[] Content)> Modules { get; init; }
+
+    /// <summary>PRETTY_NAME of etc/initrd-release.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Time stamp of everything in it.</summary>
+    public required long Time { get; init; }
+}
+
+/// <summary>Makes the initramfs: the supervisor as /init and just the kernel modules that stand between the kernel and its root.</summary>
+internal static class InitramfsMaker
+{
+    private const int Directory = 0x1ED, Program = 0x1ED, Plain = 0x1A4;
+
+    /// <summary>The compressed archive.</summary>
+    public static byte[] Make(InitramfsContent content)
+    {
+        var compressed = new MemoryStream();
+        using (var zstd = Codecs.OpenWrite(compressed, Codec.Zstd, level: 9, threads: 1))
+        {
+            var cpio = new CpioWriter(zstd);
+            foreach (var (node, bytes) in Entries(content)) cpio.Add(node, new MemoryStream(bytes));
+            cpio.Finish();
+        }
+
+        return compressed.ToArray();
+    }
+
+    /// <summary>Everything in it, parents before children, in an order that depends on nothing but the names.</summary>
+    internal static IEnumerable<(Node Node, byte[] Content)> Entries(InitramfsContent content)
+    {
+        var files = new SortedDictionary<string, (Node Node, byte[] Content)>(StringComparer.Ordinal);
+        void File(string path, byte[] bytes, int mode) =>
+            files[path] = (new() { Path = path, Kind = NodeKind.File, Mode = mode, ModifiedAt = content.Time, Size = bytes.Length }, bytes);
+
+        File("init", content.Supervisor, Program);
+        File("etc/initrd-release", Encoding.UTF8.GetBytes($"ID=osbuild-initramfs\nPRETTY_NAME=\"{content.Name}\"\n"), Plain);
+        foreach (var library in content.Libraries) File(library.Path, library.Content, Program);
+        var modules = $"lib/modules/{content.KernelVersion}/";
+        foreach (var (path, bytes) in content.Modules) File(modules + path, bytes, Plain);
+        File("etc/modules.load", Encoding.UTF8.GetBytes(string.Concat(content.Modules.Select(m => $"{modules}{m.Path}\n"))), Plain);
+        foreach (var (name, major, minor, mode) in DeviceNodes.Static)
+            files["dev/" + name] = (new() { Path = "dev/" + name, Kind = NodeKind.CharDevice, Mode = mode, Major = major, Minor = minor, ModifiedAt = content.Time }, []);
+
+        string[] empty = ["proc", "sys", "run", "sysroot", "tmp"];
+        foreach (var directory in files.Keys.SelectMany(Parents).Concat(empty).Distinct().ToList())
+            files[directory] = (new() { Path = directory, Kind = NodeKind.Directory, Mode = Directory, ModifiedAt = content.Time }, []);
+        return files.Values;
+    }
+
+    private static IEnumerable<string> Parents(string path)
+    {
+        for (var slash = path.IndexOf('/'); slash > 0; slash = path.IndexOf('/', slash + 1)) yield return path[..slash];
+    }
+}

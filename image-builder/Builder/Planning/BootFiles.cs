@@ -1,0 +1,70 @@
+using System.Buffers;
+using System.Text;
+using OsBuild.ImageBuilder.Boards;
+using OsBuild.ImageBuilder.Inputs;
+using OsBuild.Images.Partitions;
+
+namespace OsBuild.ImageBuilder.Planning;
+
+/// <summary>What goes onto the boot partition. Pure.</summary>
+internal static class BootFiles
+{
+    private const string Slot = BootText.Slot;
+    private static readonly SearchValues<char> NotInFat = SearchValues.Create("\"*:<>?\\|");
+
+    public static IReadOnlyList<BootEntry> Of(PlanInputs inputs, DiskPlan disk, string commandLine)
+    {
+        var deploy = inputs.Deploy;
+        var entries = new List<BootEntry>();
+        void File(string path, InputFile file) => entries.Add(new(path, new Source.FromFile(file)));
+        void Text(string path, string text) => entries.Add(new(path, new Source.Made(Encoding.UTF8.GetBytes(text))));
+
+        foreach (var file in deploy.BootFiles) File(file.Dest, file.File);
+        foreach (var blob in deploy.Blobs)
+            if (blob.Blob.Place is BlobPlace.InBootFile(var path)) File(path.TrimStart('/'), blob.File);
+        if (deploy.Loader is { } loader) File(loader.Dest, loader.File);
+
+        var kernel = $"{Slot}/{inputs.Board.Artifacts.Kernel.Files[0]}";
+        if (DeployListing.IsGlob(kernel)) kernel = $"{Slot}/{deploy.Kernel.Name}";
+        File(kernel, deploy.Kernel);
+        var initrds = new List<string>();
+        if (deploy.Microcode is { } microcode)
+        {
+            initrds.Add($"{Slot}/microcode.cpio");
+            File(initrds[^1], microcode);
+        }
+
+        if (inputs.Initramfs is { } initramfs)
+        {
+            initrds.Add($"{Slot}/initramfs.cpio.zst");
+            entries.Add(new(initrds[^1], initramfs));
+        }
+
+        var trees = deploy.DeviceTrees.Select(t => new PlacedFile(t.File, t.Dest.Contains('/') ? t.Dest : $"{Slot}/{t.Dest}")).ToList();
+        foreach (var tree in trees.Concat(deploy.Overlays)) File(tree.Dest, tree.File);
+        if (inputs.Board.Boot.Loader == BootLoader.SystemdBoot)
+        {
+            Text("loader/loader.conf", BootText.LoaderConf());
+            Text($"loader/entries/{Slot}.conf", BootText.LoaderEntry(inputs, kernel, initrds, trees.FirstOrDefault()?.Dest, commandLine));
+        }
+
+        if (inputs.User.Config is { } config) File("config.yaml", config);
+        if (inputs.User.Compose is { } compose) File("compose.yaml", compose);
+        foreach (var app in inputs.User.Apps) File(app.Dest, app.File);
+        Text("image.json", ImageRecord.OnDevice(inputs, disk));
+        return [.. entries.OrderBy(e => e.Path, StringComparer.Ordinal)];
+    }
+
+    /// <summary>FAT takes no <c>" * : &lt; &gt; ? \ |</c> in names and does not tell upper from lower case.</summary>
+    public static void CheckNames(IReadOnlyList<BootEntry> boot, Problems problems)
+    {
+        foreach (var entry in boot)
+        {
+            if (entry.Path.Split('/').FirstOrDefault(p => p.AsSpan().IndexOfAny(NotInFat) >= 0 || p.Any(char.IsControl) || p.Length is 0 or > 255 || p[^1] is '.' or ' ') is { } bad)
+                problems.Add($"{entry.Path} cannot stand on the boot partition: FAT does not take the name \"{bad}\"; rename the file.");
+        }
+
+        foreach (var same in boot.GroupBy(e => e.Path, StringComparer.OrdinalIgnoreCase).Where(g => g.Count() > 1))
+            problems.Add($"{same.Key} would stand on the boot partition twice, from {string.Join(" and ", same.Select(s => s.Source))}; leave one of them out.");
+    }
+}

@@ -1,0 +1,49 @@
+using System.Text;
+using System.Text.Json;
+using OsBuild.ImageBuilder.Boards;
+using OsBuild.Images.Partitions;
+
+namespace OsBuild.ImageBuilder.Planning;
+
+/// <summary>The records that describe an image: <c>image.json</c> on its boot partition, for the device itself.</summary>
+internal static class ImageRecord
+{
+    internal static readonly JsonWriterOptions Indented = new() { Indented = true, NewLine = "\n" };
+
+    /// <summary>What the device knows of its image.</summary>
+    public static string OnDevice(PlanInputs inputs, DiskPlan disk)
+    {
+        using var bytes = new MemoryStream();
+        using (var json = new Utf8JsonWriter(bytes, Indented))
+        {
+            json.WriteStartObject();
+            json.WriteString("board", inputs.Board.Name);
+            json.WriteString("machine", inputs.Deploy.Machine);
+            json.WriteString("image", inputs.Deploy.Image);
+            json.WriteString("version", inputs.Version);
+            json.WriteString("build", inputs.Identity.BuildId);
+            json.WriteNumber("time", inputs.Time);
+            json.WriteString("builder", inputs.BuilderVersion);
+            json.WriteStartObject("slots");
+            foreach (var (slot, role) in new[] { ("a", PartitionRole.RootA), ("b", PartitionRole.RootB) })
+            {
+                if (inputs.Board.Partition(role) is not { } partition) continue;
+                json.WriteStartObject(slot);
+                json.WriteString("partition", partition.Name);
+                json.WriteString("partuuid", disk.Partitions.First(p => p.Spec.Name == partition.Name).Spec.Id);
+                if (slot == "a")
+                {
+                    json.WriteString("version", inputs.Version);
+                    json.WriteString("kernel", inputs.KernelVersion);
+                }
+
+                json.WriteEndObject();
+            }
+
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(bytes.ToArray()) + "\n";
+    }
+}

@@ -1,0 +1,219 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using OsBuild.ImageBuilder.Building;
+using OsBuild.Images.Bmap;
+using OsBuild.Images.Compression;
+using OsBuild.Images.Ext4;
+using OsBuild.Images.Fat;
+using OsBuild.Images.Partitions;
+using OsBuild.Images.Streams;
+using OsBuild.Images.Trees;
+
+namespace OsBuild.Tests.Builder;
+
+/// <summary>Whole builds, read back through the library's own readers; the outside judges are in the oracle tests.</summary>
+public sealed class BuildTests
+{
+    private const string Name = $"{DeployFixture.Image}-{DeployFixture.Machine}.img";
+
+    private static string Build(DeployFixture fixture, BuildRequest? request = null, string output = "out")
+    {
+        var asked = (request ?? fixture.Request) with { Board = DeployFixture.SmallBoard(), Output = Path.Combine(fixture.Home, output) };
+        var plan = Preparation.Plan(asked, Progress.Silent, CancellationToken.None);
+        return BuildJob.Run(asked, plan, Progress.Silent, CancellationToken.None).Path;
+    }
+
+    private static BuildRequest Small(DeployFixture fixture) => fixture.Request with { Board = DeployFixture.SmallBoard() };
+
+    private static SubStream Partition(Stream image, string name)
+    {
+        var entry = PartitionTable.Read(image)!.Partitions.Single(p => p.Name == name);
+        return new SubStream(image, entry.Offset, entry.Size);
+    }
+
+    private static string Text(IFileSystem fileSystem, string path)
+    {
+        using var reader = new StreamReader(fileSystem.Open(path));
+        return reader.ReadToEnd();
+    }
+
+    [Fact]
+    public void The_five_partitions_hold_what_the_plan_says()
+    {
+        using var fixture = new DeployFixture();
+        using var image = File.OpenRead(Build(fixture));
+        Assert.Equal(["boot", "root-a", "root-b", "state", "data"], PartitionTable.Read(image)!.Partitions.Select(p => p.Name));
+
+        var boot = new FatReader(Partition(image, "boot"));
+        Assert.Empty(boot.Check());
+        Assert.Equal("BOOT", boot.Label);
+        Assert.Contains("initrd /slot-a/initramfs.cpio.zst\n", Text(boot, "loader/entries/slot-a.conf"), StringComparison.Ordinal);
+        Assert.Equal(Binaries.BzImage(DeployFixture.Version), Bytes(boot, "slot-a/bzImage"));
+
+        var root = new Ext4Reader(Partition(image, "root-a"));
+        Assert.Empty(root.Check());
+        Assert.Equal(File.ReadAllBytes(fixture.Supervisor), Bytes(root, "usr/lib/osbuild/supervisor"));
+        Assert.Equal(0x1ED, root.Find("usr/lib/osbuild/supervisor")!.Mode);
+        Assert.Equal(0x9ED, root.Find("bin/busybox")!.Mode);
+        Assert.Equal("/usr/lib/osbuild/supervisor", root.Find("sbin/init")!.LinkTarget);
+        Assert.Equal("virtio module", Text(root, $"lib/modules/{DeployFixture.Version}/kernel/drivers/virtio/virtio.ko"));
+        Assert.Equal((NodeKind.CharDevice, 1u, 9u), (root.Find("dev/urandom")!.Kind, root.Find("dev/urandom")!.Major, root.Find("dev/urandom")!.Minor));
+        foreach (var name in new[] { "state", "data" })
+        {
+            var empty = new Ext4Reader(Partition(image, name));
+            Assert.Empty(empty.Check());
+            Assert.Equal(name, empty.Label);
+            Assert.Equal(["lost+found"], empty.List("").Select(n => n.Name));
+        }
+    }
+
+    private static byte[] Bytes(IFileSystem fileSystem, string path)
+    {
+        using var content = fileSystem.Open(path);
+        var bytes = new byte[content.Length];
+        content.ReadExactly(bytes);
+        return bytes;
+    }
+
+    [Fact]
+    public void The_device_and_the_user_are_told_the_same_ids()
+    {
+        using var fixture = new DeployFixture();
+        var path = Build(fixture);
+        using var image = File.OpenRead(path);
+        var table = PartitionTable.Read(image)!;
+        using var device = JsonDocument.Parse(Text(new FatReader(Partition(image, "boot")), "image.json"));
+        var rootA = device.RootElement.GetProperty("slots").GetProperty("a").GetProperty("partuuid").GetString();
+        Assert.Equal(table.Partitions.Single(p => p.Name == "root-a").Id, rootA, ignoreCase: true);
+        Assert.Contains($"root=PARTUUID={rootA}", Text(new FatReader(Partition(image, "boot")), "loader/entries/slot-a.conf"), StringComparison.Ordinal);
+
+        using var described = JsonDocument.Parse(File.ReadAllText(path + ".json"));
+        Assert.Equal(rootA, described.RootElement.GetProperty("partitions")[1].GetProperty("partuuid").GetString());
+        Assert.Equal(device.RootElement.GetProperty("build").GetString(), described.RootElement.GetProperty("build").GetString());
+    }
+
+    [Fact]
+    public void The_digests_are_those_of_the_files()
+    {
+        using var fixture = new DeployFixture();
+        var path = Build(fixture);
+        using var described = JsonDocument.Parse(File.ReadAllText(path + ".json"));
+        using var image = File.OpenRead(path);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(image)), described.RootElement.GetProperty("sha256").GetString());
+        using var boot = Partition(image, "boot");
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(boot)), described.RootElement.GetProperty("partitions")[0].GetProperty("sha256").GetString());
+    }
+
+    [Fact]
+    public void What_the_block_map_leaves_out_does_not_matter()
+    {
+        using var fixture = new DeployFixture();
+        var path = Build(fixture);
+        using var image = File.OpenRead(path);
+        using var xml = File.OpenRead(path + ".bmap");
+        var map = BlockMap.ReadXml(xml);
+        Assert.True(map.MappedBytes < 48 << 20, $"{map.MappedBytes} bytes are mapped");
+
+        // A card that held something else before: 0xD1 wherever the map says nothing.
+        var card = Path.Combine(fixture.Home, "card");
+        using (var target = new FileStream(card, FileMode.Create, FileAccess.ReadWrite))
+        {
+            var dirty = Enumerable.Repeat((byte)0xD1, 1 << 20).ToArray();
+            foreach (var (name, _) in new[] { ("boot", 0), ("root-a", 0), ("state", 0), ("data", 0) })
+            {
+                using var partition = Partition(image, name);
+                var entry = PartitionTable.Read(image)!.Partitions.Single(p => p.Name == name);
+                for (var at = entry.Offset; at < entry.Offset + Math.Min(entry.Size, 64 << 20); at += dirty.Length)
+                {
+                    target.Position = at;
+                    target.Write(dirty);
+                }
+            }
+
+            foreach (var range in map.Ranges)
+            {
+                var bytes = new byte[(int)Math.Min(range.Count * map.BlockSize, image.Length - (range.First * map.BlockSize))];
+                image.Position = target.Position = range.First * map.BlockSize;
+                image.ReadExactly(bytes);
+                Assert.Equal(range.Sha256, Convert.ToHexStringLower(SHA256.HashData(bytes)));
+                target.Write(bytes);
+            }
+        }
+
+        using var written = File.OpenRead(card);
+        Assert.Empty(new FatReader(Partition(written, "boot")).Check());
+        foreach (var name in new[] { "root-a", "state", "data" }) Assert.Empty(new Ext4Reader(Partition(written, name)).Check());
+        var root = new Ext4Reader(Partition(written, "root-a"));
+        Assert.Equal(File.ReadAllBytes(fixture.Supervisor), Bytes(root, "usr/lib/osbuild/supervisor"));
+    }
+
+    [Fact]
+    public void Same_inputs_give_the_same_bytes_wherever_they_lie()
+    {
+        using var fixture = new DeployFixture();
+        var first = Digest(Build(fixture));
+        var moved = Path.Combine(fixture.Home, "moved");
+        Directory.Move(fixture.Directory, moved);
+        foreach (var file in Directory.EnumerateFiles(moved)) File.SetLastWriteTimeUtc(file, new DateTime(2031, 5, 6, 0, 0, 0, DateTimeKind.Utc));
+        var supervisor = Path.Combine(fixture.Home, "another-name");
+        File.Move(fixture.Supervisor, supervisor);
+        Assert.Equal(first, Digest(Build(fixture, fixture.Request with { Deploy = moved, Supervisor = supervisor }, "elsewhere")));
+    }
+
+    private static string Digest(string path)
+    {
+        using var file = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(file)) + File.ReadAllText(path + ".bmap") + File.ReadAllText(path + ".json");
+    }
+
+    [Theory]
+    [InlineData(Codec.Zstd, ".zst")]
+    [InlineData(Codec.Gzip, ".gz")]
+    public void A_compressed_image_is_the_same_image(Codec codec, string ending)
+    {
+        using var fixture = new DeployFixture();
+        var plain = Build(fixture);
+        var compressed = Build(fixture, fixture.Request with { Compress = codec }, "compressed");
+        Assert.Equal(Name + ending, Path.GetFileName(compressed));
+        Assert.Equal(
+            new[] { Name + ".bmap", Name + ".json", Name + ending }.Order(StringComparer.Ordinal),
+            Directory.EnumerateFiles(Path.GetDirectoryName(compressed)!).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal));
+        using var file = File.OpenRead(compressed);
+        using var decoded = Codecs.OpenRead(file, codec);
+        using var original = File.OpenRead(plain);
+        Assert.Equal(SHA256.HashData(original), SHA256.HashData(decoded));
+        Assert.Equal(File.ReadAllText(plain + ".bmap"), File.ReadAllText(Path.Combine(Path.GetDirectoryName(compressed)!, Name + ".bmap")));
+    }
+
+    [Fact]
+    public void A_build_that_is_stopped_leaves_nothing_and_spoils_nothing()
+    {
+        using var fixture = new DeployFixture();
+        var path = Build(fixture);
+        var before = Digest(path);
+        var plan = Preparation.Plan(Small(fixture), Progress.Silent, CancellationToken.None);
+        foreach (var phase in new[] { "boot", "root", "hash" })
+        {
+            using var stop = new CancellationTokenSource();
+            var progress = new Progress(TimeProvider.System, (now, _, _, _) =>
+            {
+                if (now == phase) stop.Cancel();
+            });
+            Assert.ThrowsAny<OperationCanceledException>(() => BuildJob.Run(Small(fixture), plan, progress, stop.Token));
+            Assert.Equal([Name, Name + ".bmap", Name + ".json"], Directory.EnumerateFiles(fixture.Output).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+            Assert.Equal(before, Digest(path));
+        }
+    }
+
+    [Fact]
+    public void The_image_is_sparse()
+    {
+        using var fixture = new DeployFixture();
+        var plan = Preparation.Plan(Small(fixture), Progress.Silent, CancellationToken.None);
+        using var outputs = new Outputs(fixture.Output);
+        using var file = outputs.Create("sparse.img");
+        using var image = new ImageFile(file.SafeFileHandle, plan.Disk.Size);
+        new ImageAssembler(plan, image, Progress.Silent, CancellationToken.None).Run();
+        Assert.True(image.BytesWritten < 4 << 20, $"{image.BytesWritten} bytes were written");
+    }
+}
