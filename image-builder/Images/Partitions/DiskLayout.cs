@@ -89,7 +89,7 @@ internal sealed class DiskLayout
             var p = _spec.Partitions[i];
             var logical = i >= _firstLogical;
             var size = Rounded(p.Size);
-            var offset = p.Offset ?? FreePlace(cursor, size, logical ? _spec.Alignment : 0);
+            var offset = p.Offset ?? FreePlace(p.Name, cursor, size, logical ? _spec.Alignment : 0);
             if (p.Offset is null)
             {
                 _taken.Add(new Taken($"partition {p.Name}", new ByteRange(offset, size)));
@@ -105,15 +105,16 @@ internal sealed class DiskLayout
         return plans;
     }
 
-    /// <summary>The first aligned offset at or behind <paramref name="from"/> with <paramref name="lead"/> free bytes before it.</summary>
-    private long FreePlace(long from, long size, long lead)
+    /// <summary>The first aligned offset at or behind <paramref name="from"/> with <paramref name="lead"/> free bytes before it; what is
+    /// to lie inside the partition is not in its way.</summary>
+    private long FreePlace(string partition, long from, long size, long lead)
     {
         var start = AlignUp(from, _spec.Alignment) + lead;
         // Each turn moves behind one taken piece for good, so there are at most as many turns as pieces.
         while (true)
         {
             var wanted = new ByteRange(start - lead, size + lead);
-            var hit = _taken.Where(t => t.Range.Overlaps(wanted)).Select(t => t.Range.End).DefaultIfEmpty(-1).Max();
+            var hit = _taken.Where(t => t.Inside != partition && t.Range.Overlaps(wanted)).Select(t => t.Range.End).DefaultIfEmpty(-1).Max();
             if (hit < 0) return start;
             start = AlignUp(hit, _spec.Alignment) + lead;
         }
