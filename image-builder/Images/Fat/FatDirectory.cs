@@ -54,9 +54,13 @@ internal sealed class FatDirectory(FatGeometry g, uint firstCluster, IReadOnlyLi
         throw new ArgumentOutOfRangeException(nameof(slot));
     }
 
-    public FatEntry? Find(string name) =>
-        Entries().FirstOrDefault(e => !e.IsDot && (e.Name.Equals(name, StringComparison.OrdinalIgnoreCase)
-            || FatNames.Shown(e.Entry).Equals(name, StringComparison.OrdinalIgnoreCase)));
+    /// <summary>The entry of that name in any case; shown names go before the short ones behind them.</summary>
+    public FatEntry? Find(string name)
+    {
+        var entries = Entries().Where(e => !e.IsDot).ToList();
+        return entries.FirstOrDefault(e => e.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+            ?? entries.FirstOrDefault(e => FatNames.Shown(e.Entry).Equals(name, StringComparison.OrdinalIgnoreCase));
+    }
 
     /// <summary>Files and directories, "." and ".." included, labels not.</summary>
     /// <param name="orphans">Called for each slot of a long name that belongs to no entry.</param>
@@ -137,6 +141,6 @@ internal sealed class FatDirectory(FatGeometry g, uint firstCluster, IReadOnlyLi
         var end = name.IndexOf('\0');
         if (end >= 0) name = name[..end];
         // A name with a slash could climb out of a folder it is extracted to.
-        return name.Length is 0 or > 255 || name.Contains('/') || name.Contains('\\') ? null : name;
+        return name.Length is 0 or > 255 || name is "." or ".." || name.Contains('/') || name.Contains('\\') ? null : name;
     }
 }

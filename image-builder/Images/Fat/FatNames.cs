@@ -104,7 +104,8 @@ internal static class FatNames
         var raw = entry.ShortName!;
         // 0x05 stands for 0xE5, which would mean a deleted entry.
         if (raw[0] == '\x05') raw = '\xE5' + raw[1..];
-        var text = new string([.. raw.Select(c => c < 0x80 ? c : UpperHalf[c - 0x80])]);
+        // What could lead out of a folder that the file is extracted to is not shown as it is.
+        var text = new string([.. raw.Select(c => c is < ' ' or '/' or '\\' ? '_' : c < 0x80 ? c : UpperHalf[c - 0x80])]);
         var (basis, extension) = (text[..8].TrimEnd(' '), text[8..].TrimEnd(' '));
         if ((entry.CaseBits & 0x08) != 0) basis = basis.ToLowerInvariant();
         if ((entry.CaseBits & 0x10) != 0) extension = extension.ToLowerInvariant();

@@ -66,7 +66,9 @@ public sealed class FatReader : IFileSystem
             { IsDirectory: true } d => d.FirstCluster,
             _ => throw new DirectoryNotFoundException($"There is no directory {trimmed} on this FAT file system."),
         };
-        return [.. _volume.ReadDirectory(cluster, trimmed).Entries().Where(e => !e.IsDot).Select(e => NodeOf(trimmed, e)).OrderBy(n => n.Name, StringComparer.Ordinal)];
+        // Of two entries with one name, which only damage leaves, the first counts, as in Find.
+        return [.. _volume.ReadDirectory(cluster, trimmed).Entries().Where(e => !e.IsDot).DistinctBy(e => e.Name, StringComparer.OrdinalIgnoreCase)
+            .Select(e => NodeOf(trimmed, e)).OrderBy(n => n.Name, StringComparer.Ordinal)];
     }
 
     /// <inheritdoc/>
