@@ -208,7 +208,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         Libc.Sync();
         Attempt("unmount", () => Shutdown.UnmountAll(log.Say));
         Libc.Sync();
-        log.Event("down");
+        log.Event("clean shutdown", request.Reason);
         if (request.Kind != RebootKind.Restart) _watchdog?.Disarm(); // a restart that hangs is still caught by it
         Libc.Reboot(request.Kind);
     }
