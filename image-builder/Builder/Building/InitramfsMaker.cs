@@ -37,15 +37,11 @@ internal static class InitramfsMaker
     /// <summary>The compressed archive.</summary>
     public static byte[] Make(InitramfsContent content)
     {
-        var compressed = new MemoryStream();
-        using (var zstd = Codecs.OpenWrite(compressed, Codec.Zstd, level: 9, threads: 1))
-        {
-            var cpio = new CpioWriter(zstd);
-            foreach (var (node, bytes) in Entries(content)) cpio.Add(node, new MemoryStream(bytes));
-            cpio.Finish();
-        }
-
-        return compressed.ToArray();
+        var archive = new MemoryStream();
+        var cpio = new CpioWriter(archive);
+        foreach (var (node, bytes) in Entries(content)) cpio.Add(node, new MemoryStream(bytes));
+        cpio.Finish();
+        return Codecs.OneZstdFrame(archive.GetBuffer().AsSpan(0, (int)archive.Length), level: 12);
     }
 
     /// <summary>Everything in it, parents before children, in an order that depends on nothing but the names.</summary>

@@ -72,4 +72,14 @@ public static class Codecs
         Codec.Bzip2 or Codec.Zip => throw new ImageException(ImageErrorKind.Unsupported, $"Images are not written as {codec.ToString().ToLowerInvariant()}; use gz, xz or zst."),
         _ => throw new ArgumentOutOfRangeException(nameof(codec)),
     };
+
+    /// <summary>Zstandard as one frame. The kernel reads an initramfs only in this form: it takes the end of a frame for the end of an archive.</summary>
+    /// <param name="content">What is encoded; held in memory together with the result.</param>
+    /// <param name="level">1 to 22.</param>
+    public static byte[] OneZstdFrame(ReadOnlySpan<byte> content, int level)
+    {
+        using var encoder = new ZstdSharp.Compressor(level);
+        encoder.SetParameter(ZstdSharp.Unsafe.ZSTD_cParameter.ZSTD_c_checksumFlag, 1);
+        return encoder.Wrap(content).ToArray();
+    }
 }
