@@ -140,7 +140,7 @@ public sealed class Ext4Reader : IFileSystem
         var view = inode.View;
         var length = (int)Math.Min(inode.Length, 1 << 16);
         if (length == 0 || length > _volume.BlockSize) throw _volume.Corrupt($"has a symbolic link (inode {inode.Number}) of {inode.Length} bytes");
-        var attributes = view.XattrBlock != 0 ? _volume.BlockSize / 512 : 0;
+        var attributes = view.XattrBlock != 0 ? _volume.ClusterSize / 512 : 0;
         if (length < InodeView.BlockSize && view.Sectors - attributes <= 0) return UnixText.Decode(view.Block[..length]);
         var target = new byte[length];
         using var content = Content(inode);
