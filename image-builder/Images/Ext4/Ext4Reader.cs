@@ -90,16 +90,15 @@ public sealed class Ext4Reader : IFileSystem
         if (_directories.TryGetValue(directory.Number, out var entries)) return entries;
         entries = [.. _directoryReader.Read(directory)];
         Array.Sort(entries, ByName);
-        if (_cached + entries.Length > CachedEntries) (_cached, _) = (0, Forget());
+        if (_cached + entries.Length > CachedEntries)
+        {
+            _directories.Clear();
+            _cached = 0;
+        }
+
         _cached += entries.Length;
         _directories[directory.Number] = entries;
         return entries;
-    }
-
-    private bool Forget()
-    {
-        _directories.Clear();
-        return true;
     }
 
     private Node NodeOf(string path, Ext4Inode inode)
