@@ -30,6 +30,8 @@ internal sealed class DirectoryRecord(uint inode, uint parent)
     public List<DirectoryEntry> Entries { get; } = [];
 
     public int Subdirectories { get; set; }
+
+    public (List<XattrFormat.Record> Inside, List<XattrFormat.Record> Outside)? Xattrs { get; set; }
 }
 
 /// <summary>Builds the blocks of a directory: one block as a plain list, more as a hash tree (dir_index) whose leaves are plain lists.</summary>

@@ -141,9 +141,9 @@ internal sealed class Ext4Check(Ext4Volume volume)
         var seen = new HashSet<uint> { SpecialInode.Root };
         while (waiting.TryPop(out var next) && _findings.Count < MostFindings)
         {
+            if (!_directories.TryGetValue(next.Inode, out var directory)) continue; // what is wrong with it was found before
             Try(() =>
             {
-                var directory = _directories[next.Inode];
                 var entries = reader.Read(directory, FileMap.Of(volume, directory), out var parent);
                 if (parent != next.Parent) Find($"The directory with inode {next.Inode} says that inode {parent} is above it; it is {next.Parent}.");
                 Count(next.Inode);

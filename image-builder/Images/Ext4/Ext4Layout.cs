@@ -28,6 +28,10 @@ public sealed record Ext4Options
     /// <summary>True when blocks that are never written will read as zeros on the final medium too, so that kernels need not clear
     /// unused inode tables. False is safe on a card that held something else before and is written from a block map.</summary>
     public bool UnwrittenIsZero { get; init; }
+
+    /// <summary>Keeps the seed of all checksums beside the UUID (metadata_csum_seed), so that a new UUID changes the superblock only.
+    /// Kernels before 4.4 refuse that feature; false makes a file system they take.</summary>
+    public bool KeepsChecksumSeed { get; init; } = true;
 }
 
 /// <summary>Where everything lies in an ext4 file system of a given size. Pure.

@@ -126,7 +126,8 @@ internal sealed class Ext4Metadata(Ext4Layout layout, BlockAllocator blocks, Ino
             FirstInode = SpecialInode.LostAndFound,
             InodeSize = InodeView.Size,
             Compatible = CompatibleFeatures.ExtAttr | CompatibleFeatures.DirIndex | (journal.Length > 0 ? CompatibleFeatures.HasJournal : 0),
-            Incompatible = IncompatibleFeatures.FileType | IncompatibleFeatures.Extents | IncompatibleFeatures.Bit64 | IncompatibleFeatures.FlexBg | IncompatibleFeatures.CsumSeed,
+            Incompatible = IncompatibleFeatures.FileType | IncompatibleFeatures.Extents | IncompatibleFeatures.Bit64 | IncompatibleFeatures.FlexBg
+                | (options.KeepsChecksumSeed ? IncompatibleFeatures.CsumSeed : 0),
             ReadOnly = ReadOnlyFeatures.SparseSuper | ReadOnlyFeatures.LargeFile | ReadOnlyFeatures.HugeFile | ReadOnlyFeatures.DirNlink
                 | ReadOnlyFeatures.ExtraIsize | ReadOnlyFeatures.MetadataCsum,
             Uuid = options.Uuid,
@@ -144,7 +145,7 @@ internal sealed class Ext4Metadata(Ext4Layout layout, BlockAllocator blocks, Ino
             Flags = 2, // directory hashes over unsigned characters
             LogGroupsPerFlex = Ext4Layout.LogGroupsPerFlex,
             ChecksumType = 1, // CRC-32C
-            ChecksumSeed = seed,
+            ChecksumSeed = options.KeepsChecksumSeed ? seed : 0,
         };
     }
 

@@ -90,16 +90,15 @@ public sealed class Ext4Reader : IFileSystem
         if (_directories.TryGetValue(directory.Number, out var entries)) return entries;
         entries = [.. _directoryReader.Read(directory)];
         Array.Sort(entries, ByName);
-        if (_cached + entries.Length > CachedEntries) (_cached, _) = (0, Forget());
+        if (_cached + entries.Length > CachedEntries)
+        {
+            _directories.Clear();
+            _cached = 0;
+        }
+
         _cached += entries.Length;
         _directories[directory.Number] = entries;
         return entries;
-    }
-
-    private bool Forget()
-    {
-        _directories.Clear();
-        return true;
     }
 
     private Node NodeOf(string path, Ext4Inode inode)
@@ -140,7 +139,7 @@ public sealed class Ext4Reader : IFileSystem
         var view = inode.View;
         var length = (int)Math.Min(inode.Length, 1 << 16);
         if (length == 0 || length > _volume.BlockSize) throw _volume.Corrupt($"has a symbolic link (inode {inode.Number}) of {inode.Length} bytes");
-        var attributes = view.XattrBlock != 0 ? _volume.BlockSize / 512 : 0;
+        var attributes = view.XattrBlock != 0 ? _volume.ClusterSize / 512 : 0;
         if (length < InodeView.BlockSize && view.Sectors - attributes <= 0) return UnixText.Decode(view.Block[..length]);
         var target = new byte[length];
         using var content = Content(inode);

@@ -38,6 +38,9 @@ internal sealed class Ext4Volume
 
     public int BlockSize { get; }
 
+    /// <summary>What is allocated at once: more than a block only with bigalloc.</summary>
+    public long ClusterSize => Super.Has(ReadOnlyFeatures.BigAlloc) ? 1024L << (int)Super.LogClusterSize : BlockSize;
+
     public int InodeSize { get; }
 
     public int DescriptorSize { get; }

@@ -22,7 +22,8 @@ public sealed class Ext4Writer
     private readonly Dictionary<string, uint> _paths = new(StringComparer.Ordinal);
     private readonly Dictionary<uint, DirectoryRecord> _directories = [];
     private readonly Stream _target;
-    private string _current = "";
+    private Node? _current;
+    private long _placed;
     private bool _finished;
 
     /// <summary>Starts an empty file system; nothing is written yet.</summary>
@@ -53,11 +54,12 @@ public sealed class Ext4Writer
     public void Add(Node node, Stream content)
     {
         ObjectDisposedException.ThrowIf(_finished, this);
-        _current = node.Path;
+        (_current, _placed) = (node, 0);
         if (_paths.TryGetValue(node.Path, out var existing))
         {
-            if (node.Kind != NodeKind.Directory || !_directories.ContainsKey(existing)) throw Refuse($"{node.Path} is in the tree twice; remove one of the two.");
+            if (node.Kind != NodeKind.Directory || !_directories.TryGetValue(existing, out var directory)) throw Refuse($"{node.Path} is in the tree twice; remove one of the two.");
             SetAttributes(existing, node);
+            directory.Xattrs = PlaceXattrs(node);
             return;
         }
 
@@ -90,7 +92,7 @@ public sealed class Ext4Writer
     {
         var parent = ParentOf(node.Path);
         var inode = NewInode(node);
-        _directories[inode] = new DirectoryRecord(inode, parent.Inode);
+        _directories[inode] = new DirectoryRecord(inode, parent.Inode) { Xattrs = PlaceXattrs(node) };
         parent.Subdirectories++;
         Link(parent, node.Path, inode, FileType.InDirectory(FileType.Directory));
         return inode;
@@ -192,7 +194,9 @@ public sealed class Ext4Writer
         inode.Gid = node.Gid;
         inode.ExtraIsize = InodeView.ExtraSize;
         inode.SetTimes(node.ModifiedAt, node.ModifiedNanoseconds, _layout.Options.CreatedAt);
-        if (node.Xattrs.Count > 0) StoreXattrs(inode, node);
+
+        // A directory may come again with other attributes; its last ones are stored at the end.
+        if (node.Kind != NodeKind.Directory) StoreXattrs(inode, PlaceXattrs(node));
     }
 
     private static int TypeOf(NodeKind kind) => kind switch
@@ -207,8 +211,10 @@ public sealed class Ext4Writer
         _ => throw new System.Diagnostics.UnreachableException(),
     };
 
-    private void StoreXattrs(InodeView inode, Node node)
+    /// <summary>Splits attributes into those that fit behind the inode's fields and those that go to a block.</summary>
+    private static (List<XattrFormat.Record> Inside, List<XattrFormat.Record> Outside)? PlaceXattrs(Node node)
     {
+        if (node.Xattrs.Count == 0) return null;
         var records = node.Xattrs.Select(attribute => XattrFormat.ToRecord(node.Path, attribute)).ToList();
         records.Sort(XattrFormat.Compare);
         List<XattrFormat.Record> inside = [], outside = [];
@@ -216,39 +222,36 @@ public sealed class Ext4Writer
         foreach (var record in records)
         {
             var length = record.EntryLength + record.ValueLength;
-            if (length <= insideFree) (insideFree, _) = (insideFree - length, Append(inside, record));
-            else (outsideFree, _) = (outsideFree - length, Append(outside, record));
+            var fits = length <= insideFree;
+            (fits ? inside : outside).Add(record);
+            if (fits) insideFree -= length;
+            else outsideFree -= length;
         }
 
         if (outsideFree < 0)
             throw new ImageException(ImageErrorKind.TooLarge, $"The extended attributes of {node.Path} are {-outsideFree} bytes larger than an inode and one block hold; make them smaller.");
-        var area = inode.Bytes[(InodeView.OldSize + InodeView.ExtraSize)..];
-        area.Clear();
-        if (inside.Count > 0)
-        {
-            WriteUInt32LittleEndian(area, XattrFormat.Magic);
-            XattrFormat.Write(area[4..], 0, inside);
-        }
-
-        if (outside.Count > 0) StoreXattrBlock(inode, outside);
+        return (inside, outside);
     }
 
-    private static bool Append(List<XattrFormat.Record> list, XattrFormat.Record record)
+    private void StoreXattrs(InodeView inode, (List<XattrFormat.Record> Inside, List<XattrFormat.Record> Outside)? placed)
     {
-        list.Add(record);
-        return true;
+        if (placed is not { } lists) return;
+        if (lists.Inside.Count > 0)
+        {
+            var area = inode.Bytes[(InodeView.OldSize + InodeView.ExtraSize)..];
+            WriteUInt32LittleEndian(area, XattrFormat.Magic);
+            XattrFormat.Write(area[4..], 0, lists.Inside);
+        }
+
+        if (lists.Outside.Count > 0) StoreXattrBlock(inode, lists.Outside);
     }
 
     private void StoreXattrBlock(InodeView inode, List<XattrFormat.Record> records)
     {
         var block = new byte[BlockSize];
         XattrFormat.WriteBlock(block, records);
-        if (inode.XattrBlock == 0)
-        {
-            inode.XattrBlock = TakeBlock();
-            inode.Sectors += BlockSize / 512;
-        }
-
+        inode.XattrBlock = TakeBlock();
+        inode.Sectors += BlockSize / 512;
         WriteUInt32LittleEndian(block.AsSpan(16), XattrFormat.BlockSum(_seed, inode.XattrBlock, block));
         _sink.Write(inode.XattrBlock, block);
     }
@@ -297,8 +300,9 @@ public sealed class Ext4Writer
         {
             var to = from;
             while (to < padded && space.Slice(to, BlockSize).ContainsAnyExcept((byte)0)) to += BlockSize;
-            for (; from < to;)
+            while (from < to)
             {
+                _placed = offset + from;
                 var run = TakeBlocks((to - from) / BlockSize);
                 _extents.Add((offset + from) / BlockSize, run);
                 var bytes = (int)run.Count * BlockSize;
@@ -324,9 +328,9 @@ public sealed class Ext4Writer
     {
         var run = _blocks.Take(wanted);
         if (run.Count > 0) return run;
-        var what = _finished ? "its directories" : _current;
+        var (what, missing) = _finished ? ("its directories", 0) : (_current!.Path, _current.Size - _placed);
         throw new ImageException(ImageErrorKind.TooLarge,
-            $"The tree does not fit into its ext4 file system of {new ByteSize(_layout.Options.Size)}: there is no room left for {what}, at least {new ByteSize(wanted * BlockSize)} are missing; make the partition larger.");
+            $"The tree does not fit into its ext4 file system of {new ByteSize(_layout.Options.Size)}: there is no room for {what}, and at least {new ByteSize(Math.Max(missing, wanted * BlockSize))} are missing; make the partition larger.");
     }
 
     private void WriteDirectories()
@@ -336,6 +340,7 @@ public sealed class Ext4Writer
         {
             _extents.Clear();
             var inode = _inodes[directory.Inode];
+            StoreXattrs(inode, directory.Xattrs);
             long logical = 0;
             var content = builder.Build(directory, out var indexed);
             if (indexed) inode.Flags |= InodeFlags.Index;
@@ -370,7 +375,7 @@ public sealed class Ext4Writer
         }
 
         StoreExtents(SpecialInode.Journal, _layout.Options.JournalSize);
-        _sink.Write(_layout.Journal[0].First, JournalSuperBlock.Empty((uint)logical));
+        _sink.Write(_layout.Journal[0].First, JournalSuperBlock.Empty((uint)logical, _layout.Options.Uuid));
         return inode.Block.ToArray();
     }
 

@@ -52,6 +52,7 @@ internal readonly record struct SuperBlock : IOnDisk<SuperBlock>
     public ushort MinExtraIsize { get; init; }
     public ushort WantExtraIsize { get; init; }
     public uint Flags { get; init; }
+    public long MmpBlock { get; init; }
     public byte LogGroupsPerFlex { get; init; }
     public byte ChecksumType { get; init; }
     public uint BackupGroup1 { get; init; }
@@ -116,6 +117,7 @@ internal readonly record struct SuperBlock : IOnDisk<SuperBlock>
             MinExtraIsize = ReadUInt16LittleEndian(from[0x15C..]),
             WantExtraIsize = ReadUInt16LittleEndian(from[0x15E..]),
             Flags = ReadUInt32LittleEndian(from[0x160..]),
+            MmpBlock = ReadInt64LittleEndian(from[0x168..]),
             LogGroupsPerFlex = from[0x174],
             ChecksumType = from[0x175],
             BackupGroup1 = ReadUInt32LittleEndian(from[0x24C..]),
@@ -170,6 +172,7 @@ internal readonly record struct SuperBlock : IOnDisk<SuperBlock>
         WriteUInt16LittleEndian(to[0x15C..], MinExtraIsize);
         WriteUInt16LittleEndian(to[0x15E..], WantExtraIsize);
         WriteUInt32LittleEndian(to[0x160..], Flags);
+        WriteInt64LittleEndian(to[0x168..], MmpBlock);
         to[0x174] = LogGroupsPerFlex;
         to[0x175] = ChecksumType;
         WriteUInt32LittleEndian(to[0x24C..], BackupGroup1);

@@ -13,6 +13,7 @@ internal sealed class UsedBlocks(Ext4Volume volume)
     {
         var perBlock = volume.BlockSize / volume.DescriptorSize;
         var descriptorBlocks = (volume.Groups + perBlock - 1) / perBlock;
+        if (volume.Super.Has(IncompatibleFeatures.Mmp)) Mark(volume.Super.MmpBlock, 1, 0, find);
         var metaBg = volume.Super.Has(IncompatibleFeatures.MetaBg);
         var old = metaBg ? (int)Math.Min(volume.Super.FirstMetaBg, (uint)descriptorBlocks) : descriptorBlocks;
         for (var group = 0; group < volume.Groups; group++)

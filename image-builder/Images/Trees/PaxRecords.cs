@@ -65,12 +65,19 @@ internal sealed class PaxRecords
             case "GNU.sparse.offset": (SparseMap ??= []).Add(new TarSegment(Integer(key, value), 0)); break;
             case "GNU.sparse.numbytes" when SparseMap is [.., var last]: SparseMap[^1] = last with { Length = Integer(key, value) }; break;
             case "GNU.sparse.map": SparseMap = Map(key, value); break;
-            case "SCHILY.acl.access": _xattrs["system.posix_acl_access"] = PosixAcl.FromText(UnixText.Decode(value)); break;
-            case "SCHILY.acl.default": _xattrs["system.posix_acl_default"] = PosixAcl.FromText(UnixText.Decode(value)); break;
-            case var _ when key.StartsWith("SCHILY.xattr."): _xattrs[key["SCHILY.xattr.".Length..]] = value.ToArray(); break;
+            case "SCHILY.acl.access" or "SCHILY.acl.default": SetAcl("system.posix_acl_" + key["SCHILY.acl.".Length..], value); break;
+            case var _ when key.StartsWith("SCHILY.xattr."): _xattrs[AsNamed(key["SCHILY.xattr.".Length..])] = value.ToArray(); break;
             case var _ when key.StartsWith("LIBARCHIVE.xattr."): SetFromLibarchive(key["LIBARCHIVE.xattr.".Length..], value); break;
             default: break; // comment, hdrcharset, atime, ctime, names of owners and vendors' records say nothing a tree keeps
         }
+    }
+
+    /// <summary>A key cannot hold the equals sign; GNU tar writes %3D for it, and %25 for the percent sign.</summary>
+    private static string AsNamed(string name) => name.Contains('%') ? name.Replace("%3D", "=").Replace("%25", "%") : name;
+
+    private void SetAcl(string name, ReadOnlySpan<byte> text)
+    {
+        if (PosixAcl.FromText(UnixText.Decode(text)) is { } acl) _xattrs[name] = acl;
     }
 
     /// <summary>libarchive writes names with %XX and values in base64 without padding, beside SCHILY records when it can.</summary>

@@ -15,8 +15,9 @@ internal static class PosixAcl
 
     /// <summary>Reads the text form of tar archives: <c>user::rwx,user:1000:r-x,group::r-x,mask::r-x,other::---</c>; star adds the
     /// number behind a name (<c>user:lp:rw-:7</c>).</summary>
+    /// <returns>Null when the text says no more than permission bits do.</returns>
     /// <exception cref="ImageException">An entry is not of that form, or names a user without the number.</exception>
-    public static byte[] FromText(string text)
+    public static byte[]? FromText(string text)
     {
         var entries = new List<(ushort Tag, uint Id, ushort Permissions)>();
         foreach (var part in text.Split([',', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
@@ -38,7 +39,7 @@ internal static class PosixAcl
             entries.Add((tag, named ? Id(fields, part) : NoId, Permissions(fields[2], part)));
         }
 
-        return Encode(entries.OrderBy(e => e.Tag).ThenBy(e => e.Id));
+        return entries.Count <= 3 ? null : Encode(entries.OrderBy(e => e.Tag).ThenBy(e => e.Id));
     }
 
     private static byte[] Encode(IEnumerable<(ushort Tag, uint Id, ushort Permissions)> entries)

@@ -76,6 +76,6 @@ internal sealed class TarContent(TarInput input) : Stream, IHoles
     private long HoleHere()
     {
         while (_segment < _segments.Count && _segments[_segment].Length == 0) _segment++;
-        return (_segment < _segments.Count ? _segments[_segment].Offset : _size) - _position;
+        return Math.Max(0, (_segment < _segments.Count ? _segments[_segment].Offset : _size) - _position);
     }
 }

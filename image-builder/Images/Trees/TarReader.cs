@@ -234,17 +234,16 @@ internal sealed class TarReader(Stream tar)
                 line.Clear();
                 if (count < 0) count = number;
                 else if (offset < 0) offset = number;
-                else (_, offset, count) = (Add(map, offset, number), -1, count - 1);
+                else
+                {
+                    map.Add(new TarSegment(offset, number));
+                    offset = -1;
+                    count--;
+                }
             }
         }
 
         return map;
-    }
-
-    private static bool Add(List<TarSegment> map, long offset, long length)
-    {
-        map.Add(new TarSegment(offset, length));
-        return true;
     }
 
     private static long Padding(long size) => -size & (TarHeader.Size - 1);

