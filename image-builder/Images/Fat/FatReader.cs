@@ -37,16 +37,25 @@ public sealed class FatReader : IFileSystem
     public long Size => _volume.Geometry.TotalSectors * _volume.Geometry.SectorSize;
 
     /// <inheritdoc/>
-    public long Used
+    public long Used => UsedExtents().Sum(e => e.Length);
+
+    /// <summary>The bytes that mean something: boot sectors, tables and root directory whole (a zero there says "free"), then the clusters
+    /// in use. What lies outside may be anything; this is what a block map must list.</summary>
+    public IEnumerable<(long Offset, long Length)> UsedExtents()
     {
-        get
+        var g = _volume.Geometry;
+        yield return (0, g.DataSector * g.SectorSize);
+        uint start = 0;
+        for (uint c = 2; c < g.Clusters + 2; c++)
         {
-            var g = _volume.Geometry;
-            long used = 0;
-            for (uint c = 2; c < g.Clusters + 2; c++)
-                if (_volume.Next(c) != 0) used++;
-            return (g.DataSector * g.SectorSize) + (used * g.ClusterSize);
+            var isUsed = _volume.Next(c) != 0;
+            if (isUsed && start == 0) start = c;
+            if (isUsed || start == 0) continue;
+            yield return (g.ClusterOffset(start), (long)(c - start) * g.ClusterSize);
+            start = 0;
         }
+
+        if (start != 0) yield return (g.ClusterOffset(start), (long)(g.Clusters + 2 - start) * g.ClusterSize);
     }
 
     /// <inheritdoc/>

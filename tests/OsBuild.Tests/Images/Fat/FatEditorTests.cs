@@ -56,6 +56,22 @@ public sealed class FatEditorTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
+    public void What_is_in_use_is_all_that_must_reach_another_medium(FatKind kind)
+    {
+        var volume = Volumes.Written(Volumes.Options(kind, Volumes.SmallSize(kind)), Volumes.Tree());
+        var editor = new FatEditor(volume);
+        editor.Delete("EFI/BOOT/BOOTX64.EFI");
+        editor.WriteFile("new.bin", new byte[100_000], Volumes.Time);
+        // The other medium holds rubbish wherever nothing is written.
+        var other = new SparseStream(volume.Length);
+        other.Apply(0, Enumerable.Repeat((byte)0xD1, (int)volume.Length).ToArray());
+        foreach (var (offset, length) in new FatReader(volume).UsedExtents()) other.Apply(offset, volume.ReadAt(offset, (int)length));
+        Assert.Empty(new FatReader(other).Check());
+        Volumes.AssertSame(Volumes.ReadAll(volume), Volumes.ReadAll(other));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
     public void Lets_directories_grow(FatKind kind)
     {
         var files = Volumes.Tree();
