@@ -57,6 +57,23 @@ public static class Codecs
         _ => throw new ArgumentOutOfRangeException(nameof(codec)),
     };
 
+    /// <summary>As <see cref="OpenRead(Stream, Codec)"/>, on several threads where the format and the file allow it: .xz of several blocks
+    /// and .zst of several frames, from a seekable source. All else is decoded on the caller's thread as it is read.</summary>
+    /// <param name="compressed">Read by several threads (one at a time) until the stream is disposed; its position is not kept.</param>
+    /// <param name="codec">How it is compressed.</param>
+    /// <param name="threads">How many blocks are decoded at the same time.</param>
+    /// <param name="memory">Bytes for dictionaries and for what is decoded ahead; fewer threads are used rather than more memory.</param>
+    public static Stream OpenRead(Stream compressed, Codec codec, int threads, long memory = 40 << 20)
+    {
+        var parallel = threads < 2 || !compressed.CanSeek ? null : codec switch
+        {
+            Codec.Xz => XzParallel.TryOpen(compressed, threads, memory),
+            Codec.Zstd => ZstdParallel.TryOpen(compressed, threads, memory),
+            _ => null,
+        };
+        return parallel ?? OpenRead(compressed, codec);
+    }
+
     /// <summary>A stream that encodes what is written to it; disposing it ends the encoding but leaves <paramref name="target"/> open.
     /// The bytes depend on the input and the level only, never on <paramref name="threads"/> or on how the writes were cut.</summary>
     /// <param name="target">Takes the encoded bytes, front to back.</param>

@@ -47,6 +47,14 @@ internal sealed class InputBuffer(Stream source, int capacity = 1 << 17)
         return got > 0;
     }
 
+    /// <summary>Forgets everything: the source is at another place now.</summary>
+    public void Restart()
+    {
+        Start = End = 0;
+        _dropped = 0;
+        Ended = false;
+    }
+
     /// <summary>Makes <paramref name="count"/> bytes available; false when the source ends before.</summary>
     public bool Ensure(int count)
     {

@@ -11,6 +11,8 @@ internal sealed class Lzma2Decoder(InputBuffer input, long dictionarySize, strin
     private bool _stored;
     private int _left;
 
+    public long DictionarySize => dictionarySize;
+
     /// <summary>True when the end marker was read.</summary>
     public bool Ended { get; private set; }
 

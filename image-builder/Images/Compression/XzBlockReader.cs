@@ -1,6 +1,6 @@
 namespace OsBuild.Images.Compression;
 
-/// <summary>Decodes one block (§3) from where the input stands behind the block header's size byte was seen.</summary>
+/// <summary>Decodes one block (§3) from where the input stands.</summary>
 internal sealed class XzBlockReader : IDisposable
 {
     private readonly InputBuffer _input;
@@ -11,7 +11,10 @@ internal sealed class XzBlockReader : IDisposable
     private long _unpacked;
 
     /// <summary>Reads the block header.</summary>
-    public XzBlockReader(InputBuffer input, int check)
+    /// <param name="input">Stands at the block.</param>
+    /// <param name="check">The stream's check.</param>
+    /// <param name="used">The decoder of an earlier block of the same input, taken over when its dictionary is large enough.</param>
+    public XzBlockReader(InputBuffer input, int check, Lzma2Decoder? used = null)
     {
         _input = input;
         var start = input.Taken;
@@ -19,12 +22,15 @@ internal sealed class XzBlockReader : IDisposable
         _header = XzBlockHeader.Read(input.Take((input.Available[0] + 1) * 4, XzFormat.Name));
         _start = start + _header.Size;
         _check = new XzCheck(check);
-        _decoder = new Lzma2Decoder(input, DictionaryFor(_header), XzFormat.Name);
+        _decoder = used is not null && used.DictionarySize >= DictionaryFor(_header) ? used : new Lzma2Decoder(input, DictionaryFor(_header), XzFormat.Name);
+        _decoder.Reset();
     }
 
     // A block that tells its size needs no larger dictionary.
     private static long DictionaryFor(XzBlockHeader header) =>
         (long)Math.Min((ulong)header.DictionarySize, Math.Max(header.Unpacked ?? ulong.MaxValue, 4096));
+
+    public Lzma2Decoder Decoder => _decoder;
 
     /// <summary>Size of the block without its padding, and of its content, once it was read whole: what the index must repeat.</summary>
     public (ulong Unpadded, ulong Unpacked) Sizes { get; private set; }

@@ -9,6 +9,7 @@ internal sealed class XzReader(Stream compressed) : DecodingStream
     private readonly List<(ulong Unpadded, ulong Unpacked)> _blocks = [];
     private readonly byte[] _flags = new byte[2];
     private XzBlockReader? _block;
+    private Lzma2Decoder? _decoder;
     private bool _inStream, _any;
 
     protected override int Decode(Span<byte> to)
@@ -59,7 +60,8 @@ internal sealed class XzReader(Stream compressed) : DecodingStream
     {
         if (!_input.Ensure(1)) throw Damage.Torn(XzFormat.Name);
         if (_input.Available[0] == 0) return false;
-        _block = new XzBlockReader(_input, _flags[1]);
+        _block = new XzBlockReader(_input, _flags[1], _decoder);
+        _decoder = _block.Decoder;
         return true;
     }
 

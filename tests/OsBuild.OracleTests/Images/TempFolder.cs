@@ -7,7 +7,8 @@ internal sealed class TempFolder : IDisposable
 
     public string this[string name] => Path.Combine(_folder.FullName, name);
 
-    public void Dispose() => _folder.Delete(recursive: true);
+    // Not by the runtime, which cannot delete names that are no text, nor paths longer than PATH_MAX.
+    public void Dispose() => Judge.Run("rm", "-rf", _folder.FullName);
 }
 
 /// <summary>A loop device over a file, detached at the end.</summary>
