@@ -31,7 +31,7 @@ internal static class ImageDescription
             json.WriteStartObject();
             json.WriteNumber("number", partition.Number);
             json.WriteString("name", partition.Spec.Name);
-            json.WriteString("partuuid", partition.Spec.Id);
+            json.WriteString("partuuid", BootText.PartUuid(plan.Disk, partition));
             json.WriteNumber("offset", partition.Offset);
             json.WriteNumber("size", partition.Size);
             if (fileSystem is not null)

@@ -46,7 +46,7 @@ public sealed class BuildTests
 
         var boot = new FatReader(Partition(image, "boot"));
         Assert.Empty(boot.Check());
-        Assert.Equal("BOOT", boot.Label);
+        Assert.Equal("boot", boot.Label);
         Assert.Contains("initrd /slot-a/initramfs.cpio.zst\n", Text(boot, "loader/entries/slot-a.conf"), StringComparison.Ordinal);
         Assert.Equal(Binaries.BzImage(DeployFixture.Version), Bytes(boot, "slot-a/bzImage"));
 
