@@ -35,6 +35,7 @@ internal static class ImagePlanner
             Machine = inputs.Deploy.Machine,
             Version = inputs.Version,
             KernelVersion = inputs.KernelVersion,
+            BuilderVersion = inputs.BuilderVersion,
             Identity = inputs.Identity,
             Time = inputs.Time,
             Disk = disk,
@@ -47,6 +48,7 @@ internal static class ImagePlanner
             Root = root,
             Modules = modules,
             Blobs = [.. RawBlobs(inputs).Select(b => b.File)],
+            Packages = inputs.Deploy.Packages,
             Allocated = fileSystems.Sum(f => f.Need) + (8L << 20),
         };
     }
