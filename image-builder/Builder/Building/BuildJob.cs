@@ -26,9 +26,12 @@ internal static class BuildJob
         assembler.Run();
 
         var step = progress.Begin("hash", image.Length);
+        // The digest of the whole takes longest: all others are made beside it.
         var map = Task.Run(() => ImageDigests.Map(image, cancel), cancel);
+        var parts = Task.Run(() => plan.Disk.Partitions.Select(p => ImageDigests.Of(image, p.Offset, p.Size, _ => { }, cancel)).ToList(), cancel);
         var whole = ImageDigests.Of(image, 0, image.Length, step.At, cancel);
         var blockMap = map.GetAwaiter().GetResult();
+        var partitions = parts.GetAwaiter().GetResult();
         step.End();
 
         var final = name + Ending(request.Compress);
@@ -40,7 +43,9 @@ internal static class BuildJob
         }
 
         using (var bmap = outputs.Create(name + ".bmap")) blockMap.WriteXml(bmap);
-        using (var json = outputs.Create(name + ".json")) ImageDescription.Write(json, plan, image, whole, blockMap, cancel);
+        using (var json = outputs.Create(name + ".json")) ImageDescription.Write(json, plan, whole, partitions, blockMap);
+        if (plan.Packages.Count > 0)
+            using (var sbom = outputs.Create(name + ".cdx.json")) BillOfMaterials.Write(sbom, plan);
         outputs.Commit();
         return new(Path.Combine(request.Output, final), image.Length, blockMap.Ranges.Sum(r => (r.Last - r.First + 1) * ImageFile.BlockSize), whole);
     }

@@ -23,6 +23,8 @@ internal sealed class ImageAssembler(ImagePlan plan, ImageFile image, Progress p
             else WriteEmpty(fileSystem, partition);
         }
 
+        WriteBlobs();
+        // Last: until then the file is no disk that anybody could take for a finished one.
         foreach (var write in PartitionTable.Writes(plan.Disk))
         {
             image.Position = write.Offset;
@@ -30,6 +32,23 @@ internal sealed class ImageAssembler(ImagePlan plan, ImageFile image, Progress p
         }
 
         image.Flush();
+    }
+
+    private void WriteBlobs()
+    {
+        foreach (var (blob, file) in plan.Disk.Blobs.Zip(plan.Blobs))
+        {
+            cancel.ThrowIfCancellationRequested();
+            using var content = file.Open();
+            foreach (var piece in blob.Pieces)
+            {
+                content.Position = piece.FileOffset;
+                image.Position = piece.DiskOffset;
+                var bytes = new byte[piece.Length];
+                content.ReadExactly(bytes);
+                image.Write(bytes);
+            }
+        }
     }
 
     private void WriteBoot(FileSystemPlan fileSystem, SubStream partition)

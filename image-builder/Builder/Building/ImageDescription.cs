@@ -7,7 +7,7 @@ namespace OsBuild.ImageBuilder.Building;
 /// <summary>Writes <c>NAME.img.json</c>: what the image is, for programs.</summary>
 internal static class ImageDescription
 {
-    public static void Write(Stream target, ImagePlan plan, ImageFile image, string sha256, BlockMap map, CancellationToken cancel)
+    public static void Write(Stream target, ImagePlan plan, string sha256, IReadOnlyList<string> partitions, BlockMap map)
     {
         using var json = new Utf8JsonWriter(target, ImageRecord.Indented);
         json.WriteStartObject();
@@ -25,20 +25,20 @@ internal static class ImageDescription
         json.WriteString("sha256", sha256);
         json.WriteString("commandLine", plan.CommandLine);
         json.WriteStartArray("partitions");
-        foreach (var partition in plan.Disk.Partitions)
+        foreach (var (partition, digest) in plan.Disk.Partitions.Zip(partitions))
         {
             var fileSystem = plan.FileSystems.FirstOrDefault(f => f.Partition == partition);
             json.WriteStartObject();
             json.WriteNumber("number", partition.Number);
             json.WriteString("name", partition.Spec.Name);
-            json.WriteString("partuuid", partition.Spec.Id);
+            json.WriteString("partuuid", BootText.PartUuid(plan.Disk, partition));
             json.WriteNumber("offset", partition.Offset);
             json.WriteNumber("size", partition.Size);
             if (fileSystem is not null)
             {
                 json.WriteString("fs", fileSystem.Kind == Boards.FileSystemKind.Vfat ? "fat32" : "ext4");
                 json.WriteString("label", fileSystem.Label);
-                json.WriteString("sha256", ImageDigests.Of(image, partition.Offset, partition.Size, _ => { }, cancel));
+                json.WriteString("sha256", digest);
             }
 
             json.WriteEndObject();

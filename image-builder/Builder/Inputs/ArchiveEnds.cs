@@ -10,6 +10,7 @@ internal static class ArchiveEnds
     public static bool Check(InputFile file, string type, Problems problems)
     {
         var head = file.Head(512);
+        if (RootfsReader.IsFileSystem(type)) return FileSystem(file, problems);
         var codec = Codecs.Detect(head);
         var wanted = CodecOf(type);
         if (codec != wanted && !(wanted == Codec.None && codec == Codec.None))
@@ -28,6 +29,15 @@ internal static class ArchiveEnds
         if (!whole)
             problems.Add($"{file.Name} is cut off: the end of the {(codec == Codec.None ? "tar archive" : Words(codec) + " data")} is missing after {file.Size} bytes; copy it again.");
         return whole;
+    }
+
+    private static bool FileSystem(InputFile file, Problems problems)
+    {
+        // s_magic of the superblock at byte 1024.
+        var head = file.Head(2048);
+        if (head.Length == 2048 && head[1080] == 0x53 && head[1081] == 0xEF) return true;
+        problems.Add($"{file.Name} is not ext4 inside, as its name says; deploy the image again.");
+        return false;
     }
 
     public static Codec CodecOf(string type) => type[(type.LastIndexOf('.') + 1)..] switch

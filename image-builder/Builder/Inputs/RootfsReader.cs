@@ -1,6 +1,9 @@
+using System.Security.Cryptography;
 using OsBuild.ImageBuilder.Boards;
 using OsBuild.Images;
 using OsBuild.Images.Compression;
+using OsBuild.Images.Ext4;
+using OsBuild.Images.Streams;
 using OsBuild.Images.Trees;
 
 namespace OsBuild.ImageBuilder.Inputs;
@@ -10,10 +13,20 @@ internal static class RootfsReader
 {
     private const long MaxKept = 16 << 20;
 
-    /// <summary>The entries of the archive, in its order; <paramref name="raw"/> is what is read from (the file, or a hash around it).</summary>
+    /// <summary>True for a file-system image, which is walked in place; false for an archive, which is read front to back.</summary>
+    public static bool IsFileSystem(string type) => type == "ext4";
+
+    /// <summary>The entries, in their order; <paramref name="raw"/> is what is read from: the file, or for archives a hash around it.
+    /// Archives are decoded on another thread while the caller works.</summary>
     public static IEnumerable<TreeEntry> Entries(Stream raw, string type)
     {
-        using var tar = Codecs.OpenRead(raw, ArchiveEnds.CodecOf(type));
+        if (IsFileSystem(type))
+        {
+            foreach (var entry in FileSystemTree.Read(new Ext4Reader(raw))) yield return entry;
+            yield break;
+        }
+
+        using var tar = new PrefetchStream(Codecs.OpenRead(raw, ArchiveEnds.CodecOf(type)));
         foreach (var entry in TarTree.Read(tar)) yield return entry;
     }
 
@@ -30,6 +43,7 @@ internal static class RootfsReader
     {
         try
         {
+            if (IsFileSystem(type)) return ScanInPlace(file, type, board, libraries, problems, cancel);
             using var raw = new HashingReader(file.Open());
             var scan = new RootfsScan(board.Arch, node => Keep(node, libraries));
             foreach (var (node, content) in Entries(raw, type))
@@ -39,18 +53,31 @@ internal static class RootfsReader
                 progress(raw.Position);
             }
 
-            var facts = scan.Finish();
-            if (facts.Foreign is { } foreign)
-                problems.Add($"The root file system {file.Name} is for {foreign.Code} ({foreign.Path} is), but board {board.Name} is {MachineCode.Of(board.Arch)}; give the image of one of its machines.");
-            else if (facts.Inodes == 0)
-                problems.Add($"The root file system {file.Name} is an empty archive; build the image again.");
-            return (facts, raw.Finish());
+            return (Judge(scan.Finish(), file, board, problems), raw.Finish());
         }
         catch (Exception e) when (e is ImageException or EndOfStreamException)
         {
             problems.Add($"The root file system {file.Name} cannot be read to its end ({Problems.Cause(e)}); copy it again.");
             return null;
         }
+    }
+
+    private static (RootfsFacts Facts, byte[] Digest) ScanInPlace(
+        InputFile file, string type, Board board, IReadOnlyCollection<string> libraries, Problems problems, CancellationToken cancel)
+    {
+        using var content = file.Open();
+        var facts = RootfsScan.Run(Entries(content, type), board.Arch, node => Keep(node, libraries), cancel);
+        content.Position = 0;
+        return (Judge(facts, file, board, problems), SHA256.HashData(content));
+    }
+
+    private static RootfsFacts Judge(RootfsFacts facts, InputFile file, Board board, Problems problems)
+    {
+        if (facts.Foreign is { } foreign)
+            problems.Add($"The root file system {file.Name} is for {foreign.Code} ({foreign.Path} is), but board {board.Name} is {MachineCode.Of(board.Arch)}; give the image of one of its machines.");
+        else if (facts.Inodes == 0)
+            problems.Add($"The root file system {file.Name} is an empty archive; build the image again.");
+        return facts;
     }
 
     private static bool Keep(Node node, IReadOnlyCollection<string> libraries)

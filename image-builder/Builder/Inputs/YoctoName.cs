@@ -12,7 +12,7 @@ internal sealed record YoctoName(string Image, string? Machine, string Stamp, st
 {
     /// <summary>Forms of a root file system that the builder can take, best first: what decodes fastest, then what needs no decoding.</summary>
     public static readonly IReadOnlyList<string> RootfsTypes =
-        ["tar.zst", "tar", "tar.gz", "tar.xz", "tar.bz2", "ext4", "ext4.zst", "ext4.gz", "squashfs", "squashfs-zst", "squashfs-xz", "squashfs-lz4", "squashfs-lzo"];
+        ["tar.zst", "tar", "tar.gz", "tar.xz", "tar.bz2", "ext4"];
 
     private static readonly string[] OtherTypes = ["manifest", "testdata.json", "spdx.json", "spdx.tar.zst"];
 

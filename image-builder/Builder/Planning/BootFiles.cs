@@ -12,7 +12,7 @@ internal static class BootFiles
     private const string Slot = BootText.Slot;
     private static readonly SearchValues<char> NotInFat = SearchValues.Create("\"*:<>?\\|");
 
-    public static IReadOnlyList<BootEntry> Of(PlanInputs inputs, DiskPlan disk, string commandLine)
+    public static IReadOnlyList<BootEntry> Of(PlanInputs inputs, DiskPlan disk, string commandLine, Problems problems)
     {
         var deploy = inputs.Deploy;
         var entries = new List<BootEntry>();
@@ -24,8 +24,7 @@ internal static class BootFiles
             if (blob.Blob.Place is BlobPlace.InBootFile(var path)) File(path.TrimStart('/'), blob.File);
         if (deploy.Loader is { } loader) File(loader.Dest, loader.File);
 
-        var kernel = $"{Slot}/{inputs.Board.Artifacts.Kernel.Files[0]}";
-        if (DeployListing.IsGlob(kernel)) kernel = $"{Slot}/{deploy.Kernel.Name}";
+        var kernel = $"{Slot}/{KernelName(inputs)}";
         File(kernel, deploy.Kernel);
         var initrds = new List<string>();
         if (deploy.Microcode is { } microcode)
@@ -42,17 +41,24 @@ internal static class BootFiles
 
         var trees = deploy.DeviceTrees.Select(t => new PlacedFile(t.File, t.Dest.Contains('/') ? t.Dest : $"{Slot}/{t.Dest}")).ToList();
         foreach (var tree in trees.Concat(deploy.Overlays)) File(tree.Dest, tree.File);
-        if (inputs.Board.Boot.Loader == BootLoader.SystemdBoot)
-        {
-            Text("loader/loader.conf", BootText.LoaderConf());
-            Text($"loader/entries/{Slot}.conf", BootText.LoaderEntry(inputs, kernel, initrds, trees.FirstOrDefault()?.Dest, commandLine));
-        }
+
+        if (LoaderFiles.Of(inputs, new(kernel, initrds, trees.FirstOrDefault()?.Dest, commandLine)) is { } texts)
+            foreach (var (path, content) in texts) entries.Add(new(path, new Source.Made(content)));
+        else
+            problems.Add($"Board {inputs.Board.Name} boots by {Words.Flow.Of(inputs.Board.Boot.Flow)} with loader {Words.Loader.Of(inputs.Board.Boot.Loader)}, which the builder does not set up; choose another loader in its board file.");
 
         if (inputs.User.Config is { } config) File("config.yaml", config);
         if (inputs.User.Compose is { } compose) File("compose.yaml", compose);
         foreach (var app in inputs.User.Apps) File(app.Dest, app.File);
         Text("image.json", ImageRecord.OnDevice(inputs, disk));
         return [.. entries.OrderBy(e => e.Path, StringComparer.Ordinal)];
+    }
+
+    private static string KernelName(PlanInputs inputs)
+    {
+        if (inputs.Board.Boot.Rpi is { } rpi) return rpi.KernelName;
+        var name = inputs.Board.Artifacts.Kernel.Files[0];
+        return DeployListing.IsGlob(name) ? inputs.Deploy.Kernel.Name : name;
     }
 
     /// <summary>FAT takes no <c>" * : &lt; &gt; ? \ |</c> in names and does not tell upper from lower case.</summary>

@@ -1,5 +1,7 @@
+using System.Buffers.Binary;
 using System.Text;
 using OsBuild.ImageBuilder.Boards;
+using OsBuild.Images.Partitions;
 
 namespace OsBuild.ImageBuilder.Planning;
 
@@ -9,14 +11,12 @@ internal static class BootText
     public const string Slot = "slot-a";
 
     /// <summary>The kernel command line of slot a.</summary>
-    public static string CommandLine(PlanInputs inputs, Guid rootId)
+    public static string CommandLine(PlanInputs inputs, DiskPlan disk)
     {
         var boot = inputs.Board.Boot;
-        var root = boot.RootBy switch
-        {
-            RootBy.PartLabel => "PARTLABEL=" + inputs.Board.Partition(PartitionRole.RootA)!.Name,
-            _ => $"PARTUUID={rootId}",
-        };
+        var rootA = inputs.Board.Partition(PartitionRole.RootA)!;
+        var partition = disk.Partitions.First(p => p.Spec.Name == rootA.Name);
+        var root = boot.RootBy == RootBy.PartLabel ? "PARTLABEL=" + rootA.Name : "PARTUUID=" + PartUuid(disk, partition);
         string[] words =
         [
             $"root={root}", "ro", "rootwait", "panic=10", "init=/usr/lib/osbuild/supervisor", "osbuild.slot=a",
@@ -26,20 +26,30 @@ internal static class BootText
         return string.Join(' ', words.Distinct());
     }
 
+    /// <summary>A partition's id as the kernel prints it: its GUID, or on MBR the disk's signature and the partition's number
+    /// (block/partitions/msdos.c, set_info).</summary>
+    public static string PartUuid(DiskPlan disk, PartitionPlan partition)
+    {
+        if (disk.Spec.Table != TableKind.Mbr) return partition.Spec.Id.ToString();
+        Span<byte> id = stackalloc byte[16];
+        disk.Spec.DiskId.TryWriteBytes(id);
+        return $"{BinaryPrimitives.ReadUInt32LittleEndian(id):x8}-{partition.Number:x2}";
+    }
+
     /// <summary>loader/loader.conf of systemd-boot (loader.conf(5)): no menu, no editor, the newest slot entry that is not used up.</summary>
     public static string LoaderConf() => "default slot-*\ntimeout 0\neditor no\n";
 
     /// <summary>An entry of systemd-boot (UAPI.1 Boot Loader Specification, type 1).</summary>
-    public static string LoaderEntry(PlanInputs inputs, string kernel, IReadOnlyList<string> initrds, string? deviceTree, string commandLine)
+    public static string LoaderEntry(PlanInputs inputs, SlotFiles slot)
     {
         var text = new StringBuilder();
         text.Append($"title {Title(inputs)}\n");
         text.Append($"version {inputs.Version}\n");
         text.Append($"sort-key osbuild\n");
-        text.Append($"linux /{kernel}\n");
-        foreach (var initrd in initrds) text.Append($"initrd /{initrd}\n");
-        if (deviceTree is not null) text.Append($"devicetree /{deviceTree}\n");
-        text.Append($"options {commandLine}\n");
+        text.Append($"linux /{slot.Kernel}\n");
+        foreach (var initrd in slot.Initrds) text.Append($"initrd /{initrd}\n");
+        if (slot.DeviceTree is { } tree) text.Append($"devicetree /{tree}\n");
+        text.Append($"options {slot.CommandLine}\n");
         return text.ToString();
     }
 

@@ -73,6 +73,10 @@ internal sealed record ImagePlan
     public required string Version { get; init; }
 
     public required string KernelVersion { get; init; }
+
+    /// <summary>Version of the program that planned it, which is also that of the supervisor published with it.</summary>
+    public required string BuilderVersion { get; init; }
+
     public required Identity Identity { get; init; }
 
     /// <summary>Time stamp of everything the builder makes, seconds since 1970.</summary>
@@ -98,6 +102,9 @@ internal sealed record ImagePlan
 
     /// <summary>Firmware in the order of <see cref="DiskPlan.Blobs"/>.</summary>
     public IReadOnlyList<InputFile> Blobs { get; init; } = [];
+
+    /// <summary>The packages of the root file system, by its manifest.</summary>
+    public IReadOnlyList<Package> Packages { get; init; } = [];
 
     /// <summary>Bytes that will be allocated on disk, as an upper estimate.</summary>
     public long Allocated { get; init; }

@@ -17,9 +17,8 @@ internal static class ImagePlanner
     {
         var board = inputs.Board;
         if (LayOut(inputs, problems) is not { } disk) return null;
-        var rootId = board.Partition(PartitionRole.RootA) is { } rootA ? inputs.Identity.For(rootA.Name) : Guid.Empty;
-        var commandLine = BootText.CommandLine(inputs, rootId);
-        var boot = BootFiles.Of(inputs, disk, commandLine);
+        var commandLine = BootText.CommandLine(inputs, disk);
+        var boot = BootFiles.Of(inputs, disk, commandLine, problems);
         var root = RootEntries.Of(inputs);
         var modules = inputs.Modules is { InRootfs: false } && inputs.Deploy.Modules is { } archive
             ? new PlacedFile(archive, RootEntries.ModulesFolder(inputs.Rootfs.Names))
@@ -36,6 +35,7 @@ internal static class ImagePlanner
             Machine = inputs.Deploy.Machine,
             Version = inputs.Version,
             KernelVersion = inputs.KernelVersion,
+            BuilderVersion = inputs.BuilderVersion,
             Identity = inputs.Identity,
             Time = inputs.Time,
             Disk = disk,
@@ -48,6 +48,7 @@ internal static class ImagePlanner
             Root = root,
             Modules = modules,
             Blobs = [.. RawBlobs(inputs).Select(b => b.File)],
+            Packages = inputs.Deploy.Packages,
             Allocated = fileSystems.Sum(f => f.Need) + (8L << 20),
         };
     }
@@ -56,8 +57,8 @@ internal static class ImagePlanner
     {
         try
         {
-            var spec = BoardDisk.Spec(inputs.Board, inputs.Identity.For("disk"), inputs.Identity.For);
-            return DiskPlan.For(spec);
+            var firmware = RawBlobs(inputs).Select(b => (b.Blob, b.File.Name, b.File.Size));
+            return DiskPlan.For(BoardDisk.Spec(inputs.Board, inputs.Identity.For("disk"), inputs.Identity.For, firmware));
         }
         catch (ImageException e)
         {
@@ -165,7 +166,7 @@ internal static class FileSystemOptions
     {
         Size = plan.Partition.Size,
         Kind = FatKind.Fat32,
-        Label = plan.Label.ToUpperInvariant(),
+        Label = plan.Label,
         VolumeId = identity.VolumeId(plan.Label),
         CreatedAt = time,
         HiddenSectors = (uint)(plan.Partition.Offset / 512),

@@ -30,7 +30,7 @@ internal static class ImageRecord
                 if (inputs.Board.Partition(role) is not { } partition) continue;
                 json.WriteStartObject(slot);
                 json.WriteString("partition", partition.Name);
-                json.WriteString("partuuid", disk.Partitions.First(p => p.Spec.Name == partition.Name).Spec.Id);
+                json.WriteString("partuuid", BootText.PartUuid(disk, disk.Partitions.First(p => p.Spec.Name == partition.Name)));
                 if (slot == "a")
                 {
                     json.WriteString("version", inputs.Version);

@@ -23,7 +23,7 @@ internal static class PlanText
         if (plan.Blobs.Count > 0)
         {
             text.Append("\nfirmware\n");
-            Table(text, null, [.. plan.Blobs.Select(b => new[] { "  " + b.Name, new ByteSize(b.Size).ToString() })]);
+            Table(text, null, [.. plan.Disk.Blobs.Select(b => new[] { "  " + b.Spec.Name, new ByteSize(b.Pieces.Sum(p => p.Length)).ToString(), $"at byte {b.Pieces[0].DiskOffset}" })]);
         }
 
         text.Append("\nboot partition\n");

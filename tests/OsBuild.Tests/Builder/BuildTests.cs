@@ -46,7 +46,7 @@ public sealed class BuildTests
 
         var boot = new FatReader(Partition(image, "boot"));
         Assert.Empty(boot.Check());
-        Assert.Equal("BOOT", boot.Label);
+        Assert.Equal("boot", boot.Label);
         Assert.Contains("initrd /slot-a/initramfs.cpio.zst\n", Text(boot, "loader/entries/slot-a.conf"), StringComparison.Ordinal);
         Assert.Equal(Binaries.BzImage(DeployFixture.Version), Bytes(boot, "slot-a/bzImage"));
 
@@ -176,7 +176,7 @@ public sealed class BuildTests
         var compressed = Build(fixture, fixture.Request with { Compress = codec }, "compressed");
         Assert.Equal(Name + ending, Path.GetFileName(compressed));
         Assert.Equal(
-            new[] { Name + ".bmap", Name + ".json", Name + ending }.Order(StringComparer.Ordinal),
+            new[] { Name + ".bmap", Name + ".cdx.json", Name + ".json", Name + ending }.Order(StringComparer.Ordinal),
             Directory.EnumerateFiles(Path.GetDirectoryName(compressed)!).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal));
         using var file = File.OpenRead(compressed);
         using var decoded = Codecs.OpenRead(file, codec);
@@ -200,9 +200,38 @@ public sealed class BuildTests
                 if (now == phase) stop.Cancel();
             });
             Assert.ThrowsAny<OperationCanceledException>(() => BuildJob.Run(Small(fixture), plan, progress, stop.Token));
-            Assert.Equal([Name, Name + ".bmap", Name + ".json"], Directory.EnumerateFiles(fixture.Output).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+            Assert.Equal([Name, Name + ".bmap", Name + ".cdx.json", Name + ".json"], Directory.EnumerateFiles(fixture.Output).Select(Path.GetFileName).Order(StringComparer.Ordinal));
             Assert.Equal(before, Digest(path));
         }
+    }
+
+    [Fact]
+    public void A_root_file_system_given_as_ext4_makes_the_same_root()
+    {
+        using var fixture = new DeployFixture();
+        var tar = Build(fixture);
+        var ext4 = fixture.At($"{DeployFixture.Image}-{DeployFixture.Machine}.rootfs.ext4");
+        using (var image = File.OpenRead(tar))
+        using (var root = Partition(image, "root-a"))
+        using (var file = File.Create(ext4))
+            root.CopyTo(file);
+        fixture.Delete(DeployFixture.Rootfs, DeployFixture.RootfsLink);
+        using var again = File.OpenRead(Build(fixture, output: "again"));
+        using var first = File.OpenRead(tar);
+        var (a, b) = (new Ext4Reader(Partition(first, "root-a")), new Ext4Reader(Partition(again, "root-a")));
+        Assert.Empty(b.Check());
+        Assert.Equal(FileSystemTree.Read(a).Select(e => (e.Node.Path, e.Node.Kind, e.Node.Mode, e.Node.Size)).Order(), FileSystemTree.Read(b).Select(e => (e.Node.Path, e.Node.Kind, e.Node.Mode, e.Node.Size)).Order());
+    }
+
+    [Fact]
+    public void The_bill_of_materials_names_every_package()
+    {
+        using var fixture = new DeployFixture();
+        using var json = JsonDocument.Parse(File.ReadAllText(Build(fixture) + ".cdx.json"));
+        Assert.Equal("CycloneDX", json.RootElement.GetProperty("bomFormat").GetString());
+        Assert.Equal(
+            ["linux 6.6.23-yocto-standard", "osbuild-supervisor test", "base-files 3.0.14", "busybox 1.36.1"],
+            json.RootElement.GetProperty("components").EnumerateArray().Select(c => $"{c.GetProperty("name").GetString()} {c.GetProperty("version").GetString()}"));
     }
 
     [Fact]

@@ -1,0 +1,88 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using OsBuild.Images;
+
+namespace OsBuild.ImageBuilder.Inspecting;
+
+/// <summary>Draws sizes as a picture: every file a rectangle, its area its size (squarified treemap, Bruls, Huizing and van Wijk 2000).</summary>
+internal static class TreeMap
+{
+    private const double Width = 1200, Height = 800, Smallest = 3, Label = 14;
+    private static readonly string[] Colours = ["#7aa6c2", "#c2a27a", "#8fb98b", "#b98bb3", "#c28a8a", "#9d9bc4", "#b7b56f", "#7fb8b0"];
+
+    public static string Svg(SizeNode root)
+    {
+        var svg = new StringBuilder();
+        svg.Append(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {Height}\" font-family=\"sans-serif\" font-size=\"11\">\n");
+        Draw(svg, root, 0, 0, Width, Height, 0, 0, "");
+        return svg.Append("</svg>\n").ToString();
+    }
+
+    private static void Draw(StringBuilder svg, SizeNode node, double x, double y, double w, double h, int level, int colour, string path)
+    {
+        if (w < Smallest || h < Smallest || node.Size == 0) return;
+        var name = path.Length == 0 ? node.Name : $"{path}/{node.Name}";
+        var leaf = node.Below.Count == 0;
+        svg.Append(CultureInfo.InvariantCulture, $"<g><title>{WebUtility.HtmlEncode(name)} {new ByteSize(node.Size)}</title><rect x=\"{x:0.#}\" y=\"{y:0.#}\" width=\"{w:0.#}\" height=\"{h:0.#}\" fill=\"{(leaf ? Colours[colour] : "#f4f4f4")}\" stroke=\"#555\" stroke-width=\"0.5\"/>");
+        var labelled = w > 40 && h > Label + 2;
+        if (labelled)
+        {
+            var room = (int)(w / 6.2);
+            var text = $"{node.Name} {new ByteSize(node.Size)}";
+            svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x + 3:0.#}\" y=\"{y + 11:0.#}\">{WebUtility.HtmlEncode(text.Length > room ? text[..room] : text)}</text>");
+        }
+
+        svg.Append("</g>\n");
+        var top = labelled ? Label : 0;
+        Squarify(svg, [.. node.Below.Where(b => b.Size > 0)], x + 1, y + top, w - 2, h - top - 1, level + 1, colour, name);
+    }
+
+    // Rows are filled along the shorter side for as long as that makes their worst rectangle more square.
+    private static void Squarify(StringBuilder svg, List<SizeNode> nodes, double x, double y, double w, double h, int level, int colour, string path)
+    {
+        var left = (double)nodes.Sum(n => n.Size);
+        for (var at = 0; at < nodes.Count && w >= Smallest && h >= Smallest;)
+        {
+            var side = Math.Min(w, h);
+            var scale = w * h / left;
+            var count = 1;
+            var row = nodes[at].Size * scale;
+            while (at + count < nodes.Count)
+            {
+                var next = row + nodes[at + count].Size * scale;
+                if (Worst(nodes, at, count + 1, next, side, scale) > Worst(nodes, at, count, row, side, scale)) break;
+                row = next;
+                count++;
+            }
+
+            var thick = row / side;
+            double along = 0;
+            for (var i = at; i < at + count; i++)
+            {
+                var length = nodes[i].Size * scale / thick;
+                var tint = level == 1 ? i % Colours.Length : colour;
+                if (w >= h) Draw(svg, nodes[i], x, y + along, thick, length, level, tint, path);
+                else Draw(svg, nodes[i], x + along, y, length, thick, level, tint, path);
+                along += length;
+                left -= nodes[i].Size;
+            }
+
+            if (w >= h) (x, w) = (x + thick, w - thick);
+            else (y, h) = (y + thick, h - thick);
+            at += count;
+        }
+    }
+
+    private static double Worst(List<SizeNode> nodes, int at, int count, double row, double side, double scale)
+    {
+        var thick = row / side;
+        double Ratio(SizeNode n)
+        {
+            var length = n.Size * scale / thick;
+            return Math.Max(length / thick, thick / length);
+        }
+
+        return Math.Max(Ratio(nodes[at]), Ratio(nodes[at + count - 1]));
+    }
+}

@@ -1,0 +1,93 @@
+using OsBuild.ImageBuilder.Boards;
+using OsBuild.ImageBuilder.Building;
+using OsBuild.ImageBuilder.Planning;
+using OsBuild.Images.Fat;
+using OsBuild.Images.Partitions;
+using OsBuild.Images.Streams;
+
+namespace OsBuild.Tests.Builder;
+
+/// <summary>Every board of the catalog, from a deploy directory that has what its file names.</summary>
+public sealed class BoardBuildTests
+{
+    public static TheoryData<string> Boards => [.. BoardCatalog.Names];
+
+    private static Board Board(string name) => BoardCatalog.Find(name).Board!;
+
+    [Theory]
+    [MemberData(nameof(Boards))]
+    public void Every_board_can_be_planned(string name)
+    {
+        using var fixture = new BoardFixture(Board(name));
+        var plan = Preparation.Plan(fixture.Request, Progress.Silent, CancellationToken.None);
+        Assert.Contains(plan.Boot, b => b.Path.StartsWith("slot-a/", StringComparison.Ordinal));
+        Assert.Equal(fixture.Board.Firmware.Count(b => b.Place is not BlobPlace.InBootFile && b.Variant is null), plan.Disk.Blobs.Count(b => fixture.Board.Firmware.First(f => f.Files.Select(BoardFixture.Concrete).Contains(b.Spec.Name)).Variant is null));
+        Assert.Contains("root=PART", plan.CommandLine, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<string> OnePerForm =>
+    [
+        "raspberrypi3", "rockpro64", "orangepi-5-plus", "pine64-plus", "odroid-n2", "imx8mm-evk", "ls1046ardb", "beagleplay", "stm32mp257f-ev1", "genericx86-64-bios", "up-board",
+    ];
+
+    [Theory]
+    [MemberData(nameof(OnePerForm))]
+    public void The_image_has_its_firmware_in_place_and_names_its_root(string name)
+    {
+        Assert.SkipUnless(BoardCatalog.Names.Contains(name), $"There is no board {name} any more.");
+        using var fixture = new BoardFixture(Board(name));
+        var plan = Preparation.Plan(fixture.Request, Progress.Silent, CancellationToken.None);
+        using var image = File.OpenRead(BuildJob.Run(fixture.Request, plan, Progress.Silent, CancellationToken.None).Path);
+        var table = PartitionTable.Read(image)!;
+        var rootA = table.Partitions.Single(p => p.Number == plan.Disk.Partitions.Single(d => d.Spec.Name == fixture.Board.Partition(PartitionRole.RootA)!.Name).Number);
+        if (fixture.Board.Boot.RootBy == RootBy.PartUuid) Assert.Contains($"root=PARTUUID={rootA.Id} ", plan.CommandLine, StringComparison.OrdinalIgnoreCase);
+
+        foreach (var blob in plan.Disk.Blobs)
+        {
+            var bytes = BoardFixture.BlobBytes(fixture.Board.Firmware.First(f => f.Files.Select(BoardFixture.Concrete).Contains(blob.Spec.Name)));
+            foreach (var piece in blob.Pieces)
+            {
+                var written = new byte[piece.Length];
+                image.Position = piece.DiskOffset;
+                image.ReadExactly(written);
+                Assert.Equal(bytes[(int)piece.FileOffset..(int)(piece.FileOffset + piece.Length)], written);
+            }
+        }
+
+        var entry = table.Partitions.Single(p => p.Number == plan[PartitionRole.Boot].Partition.Number);
+        var boot = new FatReader(new SubStream(image, entry.Offset, entry.Size));
+        Assert.Empty(boot.Check());
+    }
+
+    [Theory]
+    [InlineData("raspberrypi3")]
+    [InlineData("rockpro64")]
+    [InlineData("up-board")]
+    public void The_loader_is_told_of_the_slot(string name)
+    {
+        using var fixture = new BoardFixture(Board(name));
+        var plan = Preparation.Plan(fixture.Request, Progress.Silent, CancellationToken.None);
+        string[] texts = ["config.txt", "slot-a/cmdline.txt", "bootcount.env", "slot-a/boot.env", "EFI/BOOT/grub.cfg", "slot-a/grub.cfg"];
+        var text = string.Concat(plan.Boot.Where(b => texts.Contains(b.Path)).Select(b => $"== {b.Path}\n{System.Text.Encoding.UTF8.GetString(((Source.Made)b.Source).Bytes.Span)}"));
+        Golden.Check("loader-" + name, System.Text.RegularExpressions.Regex.Replace(text, "PARTUUID=[0-9a-f-]+", "PARTUUID=ROOT-A"));
+    }
+
+    [Fact]
+    public void A_boot_script_has_the_header_that_U_Boot_checks()
+    {
+        var image = UBootScript.Wrap("echo hello\n", "a script", 1234);
+        Assert.Equal([0x27, 0x05, 0x19, 0x56], image[..4]);
+        // include/image.h: IH_OS_LINUX, IH_ARCH_ARM64, IH_TYPE_SCRIPT, IH_COMP_NONE.
+        Assert.Equal([5, 22, 6, 0], image[28..32]);
+        Assert.Equal("echo hello\n", System.Text.Encoding.ASCII.GetString(image[72..]));
+        Assert.Equal(UBootScript.Wrap("echo hello\n", "a script", 1234), image);
+    }
+
+    [Fact]
+    public void A_grub_environment_is_one_kibibyte()
+    {
+        var block = LoaderFiles.GrubEnvironment("slot=a\n");
+        Assert.Equal(1024, block.Length);
+        Assert.StartsWith("# GRUB Environment Block\nslot=a\n#", System.Text.Encoding.ASCII.GetString(block), StringComparison.Ordinal);
+    }
+}
