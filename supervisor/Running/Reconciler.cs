@@ -82,8 +82,12 @@ internal sealed class Reconciler : IAsyncDisposable
         if (Journal.Memory.Target is { } old && Seen is { } seen) KeepWhatRuns(old, seen);
         log.Information("new target from {Origin}: {Apps}", origin, string.Join("; ", target.Apps.Select(a => $"{a.App} ({string.Join(", ", a.Services.Keys)})")));
         Journal.Append(new JournalEntry.TargetAccepted(target));
-        pulled.Clear();
-        failures.Clear();
+        lock (gate)
+        {
+            pulled.Clear();
+            failures.Clear();
+        }
+
         Wake();
     }
 
@@ -185,6 +189,8 @@ internal sealed class Reconciler : IAsyncDisposable
         var plan = Planner.NextSteps(current, target, Now);
         LogPlan(plan);
         LastPlan = plan;
+        // Forcing is for the update at hand, not for ever.
+        if (plan.Count == 0) ForceLocks = false;
         if (!announced && plan.TrueForAll(s => s is Step.Wait w && w.For.StartsWith("the proving time", StringComparison.Ordinal)))
         {
             // A line of the boot's time line, which PID 1 stamps.
