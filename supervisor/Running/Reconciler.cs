@@ -13,6 +13,7 @@ namespace OsBuild.Supervisor.Running;
 internal sealed class Reconciler : IAsyncDisposable
 {
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan BootTime = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan EngineRetry = TimeSpan.FromSeconds(2);
 
     private readonly EngineClient engine;
@@ -113,8 +114,9 @@ internal sealed class Reconciler : IAsyncDisposable
             }
             catch (EngineUnreachableException e)
             {
-                Problem("engine", e.Message);
-                sleep = EngineRetry;
+                // While the device boots the engine may answer at any moment, and the apps wait for it.
+                if (Seen is not null || Now > BootTime) Problem("engine", e.Message);
+                sleep = Seen is null && Now < BootTime ? TimeSpan.FromSeconds(0.2) : EngineRetry;
             }
             catch (EngineRefusedException e)
             {
