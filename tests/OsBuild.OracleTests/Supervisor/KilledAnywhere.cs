@@ -3,6 +3,7 @@ using System.Diagnostics;
 namespace OsBuild.OracleTests.Supervisor;
 
 /// <summary>The worker is killed (SIGKILL) at random moments of an update, over and over: the end is the same as without.</summary>
+[Collection("engine")]
 public sealed class KilledAnywhere(EngineFixture fixture, ITestOutputHelper output)
 {
     private static string Web(int port, string strategy, int version) => $$"""
