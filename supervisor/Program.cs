@@ -8,7 +8,9 @@ if (Environment.ProcessId == 1) return PidOne.Run();
 if (Modprobe.Names(Environment.GetCommandLineArgs()[0], args) is { } modules) return Modprobe.Run(modules);
 return args switch
 {
-    ["worker", ..] => await Worker.RunAsync(HostPaths.FromEnvironment()),
+    ["worker"] => await Worker.RunAsync(HostPaths.FromEnvironment()),
+    // Under another init, which does network and time itself.
+    ["worker", "--containers-only"] => await Worker.RunAsync(HostPaths.FromEnvironment(), hostDuties: false),
     ["poweroff"] => Ask(12),
     ["reboot"] => Ask(15),
     ["status" or "why" or "plan" or "logs" or "apply" or "start" or "stop" or "restart", ..] => await Cli.RunAsync(args, HostPaths.FromEnvironment(), Console.Out, Console.Error),

@@ -16,7 +16,7 @@ internal static class Cli
                supervisor apply COMPOSE-FILE         run this compose file from now on
                supervisor start|stop|restart SERVICE
                supervisor poweroff|reboot            the whole device
-               supervisor worker                     what PID 1 starts
+               supervisor worker [--containers-only] what PID 1 starts; under another init without network and time
         """;
 
     public static async Task<int> RunAsync(string[] args, HostPaths paths, TextWriter output, TextWriter errors)

@@ -45,6 +45,11 @@ internal sealed class YamlTree(string file, Interpolation variables, Diagnostics
             var message = e.InnerException?.Message ?? e.Message;
             diagnostics.Add(new(file, (int)Math.Max(1, e.Start.Line), "", "not valid YAML: " + message.ReplaceLineEndings(" ")));
         }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or FormatException or NullReferenceException or IndexOutOfRangeException)
+        {
+            // The parser's own slips on some malformed texts (found by fuzzing); the text is at fault, not the device.
+            diagnostics.Add(new(file, 1, "", "not valid YAML"));
+        }
 
         return null;
     }

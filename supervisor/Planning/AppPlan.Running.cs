@@ -34,7 +34,7 @@ internal sealed partial class AppPlan
     private void PlanHandOver(Service service, ContainerState chosen, List<ContainerState> predecessors)
     {
         var late = chosen.RunningFor >= service.Update.Timeout;
-        if (!IsReady(service, chosen) && !(rolledBack is not null && late))
+        if (!IsReady(service, chosen, taking: true) && !(rolledBack is not null && late))
         {
             KeepServing(service, predecessors);
             if (late) Fail(service, $"was not ready to take over within {service.Update.Timeout.TotalSeconds:0.#} s ({Missing(service, chosen)})");

@@ -70,6 +70,7 @@ internal sealed partial class AppPlan
         var image = good?.ImageIds?.GetValueOrDefault(service.Name);
         if (image is null || !current.Images.Exists(i => i.Id == image) || current.Containers.Exists(c => c.ImageId == image)) return false;
         if (current.Failures.ContainsKey("image " + image) || release.Services.Values.Any(s => ImageOf(s) == image)) return false;
+        if (good!.ImageIds!.Any(other => other.Key != service.Name && other.Value == image)) return false;
         steps.Add(new Step.RemoveImage(image, service.Image, cause));
         return true;
     }
@@ -177,12 +178,15 @@ internal sealed partial class AppPlan
         _ => false,
     };
 
-    private bool IsReady(Service service, ContainerState container) => container.Up && container.Health switch
+    /// <param name="service">The service.</param>
+    /// <param name="container">Its container.</param>
+    /// <param name="taking">True while it takes over from a running one: only then there is something to signal.</param>
+    private bool IsReady(Service service, ContainerState container, bool taking = false) => container.Up && container.Health switch
     {
         Health.Healthy => true,
         Health.None => container.RunningFor >= ReadyAfter,
         _ => false,
-    } && (!service.Update.Signal || service.Update.Strategy != UpdateStrategy.HandOver || container.Signalled || rolledBack is not null || good is null || !trial);
+    } && (!taking || !service.Update.Signal || container.Signalled || rolledBack is not null);
 
     private (string For, string Why)? MissingDependency(Service service)
     {

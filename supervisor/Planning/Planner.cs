@@ -67,10 +67,10 @@ internal static class Planner
             var good = current.Memory.Good.GetValueOrDefault(release.App);
             // While a release is on trial nothing is thrown away.
             if (steps.Exists(s => s is Step.Fetch or Step.Load or Step.Create or Step.MarkBad)) return;
-            var bad = AppPlan.IsBad(current, release);
+            // The target's own images stay even while it is bad: one that was loaded by hand could never be had again.
             foreach (var service in release.Services.Values)
             {
-                if (!bad && current.Image(service.Image) is { } wanted) needed.Add(wanted.Id);
+                if (current.Image(service.Image) is { } wanted) needed.Add(wanted.Id);
                 if (good?.ImageIds?.GetValueOrDefault(service.Name) is { } pinned) needed.Add(pinned);
             }
 

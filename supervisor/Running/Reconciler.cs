@@ -13,6 +13,7 @@ namespace OsBuild.Supervisor.Running;
 internal sealed class Reconciler : IAsyncDisposable
 {
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan BootTime = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan EngineRetry = TimeSpan.FromSeconds(2);
 
     private readonly EngineClient engine;
@@ -82,8 +83,12 @@ internal sealed class Reconciler : IAsyncDisposable
         if (Journal.Memory.Target is { } old && Seen is { } seen) KeepWhatRuns(old, seen);
         log.Information("new target from {Origin}: {Apps}", origin, string.Join("; ", target.Apps.Select(a => $"{a.App} ({string.Join(", ", a.Services.Keys)})")));
         Journal.Append(new JournalEntry.TargetAccepted(target));
-        pulled.Clear();
-        failures.Clear();
+        lock (gate)
+        {
+            pulled.Clear();
+            failures.Clear();
+        }
+
         Wake();
     }
 
@@ -109,8 +114,9 @@ internal sealed class Reconciler : IAsyncDisposable
             }
             catch (EngineUnreachableException e)
             {
-                Problem("engine", e.Message);
-                sleep = EngineRetry;
+                // While the device boots the engine may answer at any moment, and the apps wait for it.
+                if (Seen is not null || Now > BootTime) Problem("engine", e.Message);
+                sleep = Seen is null && Now < BootTime ? TimeSpan.FromSeconds(0.2) : EngineRetry;
             }
             catch (EngineRefusedException e)
             {
@@ -185,6 +191,8 @@ internal sealed class Reconciler : IAsyncDisposable
         var plan = Planner.NextSteps(current, target, Now);
         LogPlan(plan);
         LastPlan = plan;
+        // Forcing is for the update at hand, not for ever.
+        if (plan.Count == 0) ForceLocks = false;
         if (!announced && plan.TrueForAll(s => s is Step.Wait w && w.For.StartsWith("the proving time", StringComparison.Ordinal)))
         {
             // A line of the boot's time line, which PID 1 stamps.

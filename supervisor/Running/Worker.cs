@@ -17,13 +17,15 @@ internal static class Worker
     /// <summary>A little less than what PID 1 allows.</summary>
     private static readonly TimeSpan ShutdownBudget = Init.Shutdown.WorkerBudget - TimeSpan.FromSeconds(5);
 
-    public static async Task<int> RunAsync(HostPaths paths)
+    /// <param name="paths">Where the host is.</param>
+    /// <param name="hostDuties">False under another init, which looks after network and time itself.</param>
+    public static async Task<int> RunAsync(HostPaths paths, bool hostDuties = true)
     {
         using var log = LogSetup.Create(Path.Combine(paths.Data, "logs"));
         using var stop = new CancellationTokenSource();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        var host = Task.WhenAll(
+        var host = !hostDuties ? Task.CompletedTask : Task.WhenAll(
             Keep("network", t => NetworkAgent.RunAsync(paths, t), log, stop.Token),
             Keep("clock", t => ClockAgent.RunAsync(paths, t), log, stop.Token));
         await RunAsync(paths, log, ShutdownBudget, stop.Token);

@@ -15,9 +15,12 @@ internal static class SpecHash
 
     public static string Of(Service service) => Known.GetValue(service, static s => Digest(Canonical(s)));
 
-    public static string Of(NetworkSpec network) => Digest(JsonSerializer.SerializeToUtf8Bytes(network, StateJson.Default.NetworkSpec));
+    private static readonly ConditionalWeakTable<NetworkSpec, string> KnownNetworks = [];
+    private static readonly ConditionalWeakTable<VolumeSpec, string> KnownVolumes = [];
 
-    public static string Of(VolumeSpec volume) => Digest(JsonSerializer.SerializeToUtf8Bytes(volume, StateJson.Default.VolumeSpec));
+    public static string Of(NetworkSpec network) => KnownNetworks.GetValue(network, static n => Digest(JsonSerializer.SerializeToUtf8Bytes(n, StateJson.Default.NetworkSpec)));
+
+    public static string Of(VolumeSpec volume) => KnownVolumes.GetValue(volume, static v => Digest(JsonSerializer.SerializeToUtf8Bytes(v, StateJson.Default.VolumeSpec)));
 
     /// <summary>What the hash is taken over; also kept as a label, so that a container explains itself without our state.</summary>
     public static byte[] Canonical(Service service) => JsonSerializer.SerializeToUtf8Bytes(

@@ -5,6 +5,10 @@ using OsBuild.Supervisor.Engine;
 
 namespace OsBuild.OracleTests.Supervisor;
 
+/// <summary>One after another: a worker removes what no target of its own names, so two never share an engine at one time.</summary>
+[CollectionDefinition("engine", DisableParallelization = true)]
+public sealed class OneDeviceAtATime;
+
 /// <summary>A real dockerd with its own containerd, socket and store; started when the first test asks for it and ended by its pid.</summary>
 public sealed class EngineFixture : IAsyncDisposable
 {

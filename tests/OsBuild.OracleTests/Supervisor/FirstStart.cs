@@ -1,6 +1,7 @@
 namespace OsBuild.OracleTests.Supervisor;
 
 /// <summary>The demo's road on a real engine: an archive on the boot partition, a compose file, a page.</summary>
+[Collection("engine")]
 public sealed class FirstStart(EngineFixture fixture)
 {
     private static string Demo(int port) => $$"""

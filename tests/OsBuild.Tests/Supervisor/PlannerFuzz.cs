@@ -1,0 +1,183 @@
+using OsBuild.Supervisor.Planning;
+using OsBuild.Supervisor.State;
+
+namespace OsBuild.Tests.Supervisor;
+
+/// <summary>Random targets one after another on a simulated device: whatever changes, fails or dies on the way, the laws hold and the end is reached.</summary>
+public sealed class PlannerFuzz
+{
+    private static readonly string[] Names = ["a", "b", "c"];
+
+    /// <summary>Twenty pairs each; a nightly run sets OSBUILD_FUZZ=500 for a million pairs.</summary>
+    private static int Worlds => 100 * (int.TryParse(Environment.GetEnvironmentVariable("OSBUILD_FUZZ"), out var factor) ? factor : 1);
+
+    [Fact]
+    public void Every_pair_converges_and_no_law_is_broken()
+    {
+        var pairs = 0;
+        Parallel.For(0, Worlds, new ParallelOptions { MaxDegreeOfParallelism = 2 }, seed =>
+        {
+            var world = new World(new Random(seed));
+            try
+            {
+                Interlocked.Add(ref pairs, Run(world, new Random(seed * 7919 + 1)));
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                throw new InvalidOperationException($"seed {seed}: {e.Message}\n{string.Join('\n', world.Trace.TakeLast(60))}", e);
+            }
+        });
+        TestContext.Current.TestOutputHelper?.WriteLine($"{pairs} pairs");
+        Assert.True(pairs >= Worlds * 10);
+    }
+
+    private static int Run(World world, Random random)
+    {
+        for (var image = 0; image < 3; image++)
+            for (var version = 0; version < 3; version++)
+            {
+                var id = $"sha256:{image}{version}";
+                world.Registry[$"docker.io/library/i{image}:{version}"] = id;
+                world.Behave(id, random.Next(3) == 0 ? (Behaviour)random.Next(6) : Behaviour.Good);
+            }
+
+        var pairs = 0;
+        for (var i = 0; i < 20; i++, pairs++)
+        {
+            var target = Target(random);
+            world.Trace.Clear();
+            world.Trace.Add($"target {string.Join("; ", target.Apps[0].Services.Values.Select(s => $"{s.Name} {s.Image} {s.Update.Strategy} signal={s.Update.Signal} health={s.Container.Healthcheck is not null} ports={s.Container.Ports is not null} after {string.Join(',', s.DependsOn.Select(d => d.Service))} {world.Of(world.Registry[ImageReference.Normalize(s.Image)])}"))}");
+            world.Faults = random.Next(3) == 0 ? 0.2 : 0;
+            world.RegistryAway = random.Next(6) == 0;
+            world.Locked = random.Next(8) == 0;
+            // Some rounds of trouble; now and then the next target comes in the middle.
+            for (var round = random.Next(40); round > 0; round--)
+            {
+                world.Round(target, plan => Check(world, target, plan));
+                if (random.Next(20) == 0) world.RestartWorker();
+                if (random.Next(30) == 0 && world.Containers.Count > 0) world.Containers.RemoveAt(random.Next(world.Containers.Count));
+            }
+
+            if (random.Next(4) == 0) continue;
+            (world.Faults, world.RegistryAway, world.Locked) = (0, false, false);
+            Settle(world, target);
+        }
+
+        return pairs;
+    }
+
+    private static void Settle(World world, TargetState target)
+    {
+        var release = target.Apps[0];
+        var bad = release.Services.Values.Any(s => IsBad(world, s));
+        var good = world.Memory.Good.GetValueOrDefault(release.App);
+        var quiet = 0;
+        for (var round = 0; round < 600; round++)
+        {
+            var plan = world.Round(target, p => Check(world, target, p));
+            // A release that fails with nothing to go back to is tried for ever; so is a good one whose image went bad under it.
+            if (bad && (good is null || good.Services.Values.Any(s => IsBad(world, s)))) return;
+            quiet = plan.Count == 0 || plan.TrueForAll(s => s is Step.Wait { Until: null }) ? quiet + 1 : 0;
+            if (quiet < 3) continue;
+            var effective = AppPlan.IsBad(world.Observe(), release) && world.Memory.Good.TryGetValue(release.App, out var last) ? last : release;
+            Assert.True(!bad || effective != release || good is null || good.Fingerprint() == release.Fingerprint() || release.Services.Values.All(s => !IsFatal(world, s)), "a bad release stayed");
+            foreach (var service in effective.Services.Values)
+                Assert.Contains(world.Containers, c => c.Service == service.Name && c.Up && c.Hash == service.Hash() && c.Health != Health.Starting);
+            if (plan.Count == 0) Assert.Equal(effective.Services.Count, world.Containers.Count);
+            return;
+        }
+
+        Assert.Fail($"no end: {string.Join("; ", Planner.NextSteps(world.Observe(), target, world.Now))}");
+    }
+
+    /// <summary>The image cannot serve this service.</summary>
+    private static bool IsBad(World world, Service service) => world.Of(world.Registry[ImageReference.Normalize(service.Image)]) switch
+    {
+        Behaviour.Good => false,
+        Behaviour.Unhealthy => service.Container.Healthcheck is not null,
+        Behaviour.NeverSignals => service.Update is { Signal: true, Strategy: UpdateStrategy.HandOver },
+        _ => true,
+    };
+
+    private static bool IsFatal(World world, Service service) => IsBad(world, service) && world.Of(world.Registry[ImageReference.Normalize(service.Image)]) != Behaviour.NeverSignals;
+
+    private static void Check(World world, TargetState target, List<Step> plan)
+    {
+        var release = target.Apps[0];
+        var current = world.Observe();
+        var good = world.Memory.Good.GetValueOrDefault(release.App);
+        foreach (var step in plan)
+            switch (step)
+            {
+                case Step.RemoveImage s:
+                    var wanted = release.Services.Values.FirstOrDefault(x => good?.ImageIds?.GetValueOrDefault(x.Name) == s.Id);
+                    Assert.True(good?.ImageIds?.ContainsValue(s.Id) != true || wanted?.Update.Strategy == UpdateStrategy.DeleteThenDownload, $"the last good image goes: {s}");
+                    break;
+                case Step.Stop s:
+                    CheckStop(world, current, release, good, s);
+                    break;
+            }
+
+        Assert.False(world.Locked && plan.Exists(s => s is Step.Stop && current.Containers.Find(c => s.Key.EndsWith(c.Id, StringComparison.Ordinal)) is { Health: not Health.Unhealthy } c && !Twice(current, c) && !IsBadRelease(world, release)), "a locked app is stopped");
+    }
+
+    private static bool IsBadRelease(World world, Release release) => AppPlan.IsBad(world.Observe(), release);
+
+    private static bool Twice(CurrentState current, ContainerState c) => current.Containers.Count(o => o.Key == c.Key && o.Hash == c.Hash && o.ImageId == c.ImageId) > 1;
+
+    /// <summary>What serves well is stopped only when its strategy allows it: its successor is there, or even ready.</summary>
+    private static void CheckStop(World world, CurrentState current, Release release, Release? good, Step.Stop stop)
+    {
+        var c = current.Containers.Single(x => x.Id == stop.ContainerId);
+        var isGood = good?.Services.GetValueOrDefault(c.Service)?.Hash() == c.Hash && good.ImageIds?.GetValueOrDefault(c.Service) == c.ImageId;
+        if (!isGood || c.Health == Health.Unhealthy || Twice(current, c)) return;
+        Assert.False(AppPlan.IsBad(current, release), $"the release is bad, and yet {stop}");
+        if (!release.Services.TryGetValue(c.Service, out var next))
+        {
+            Assert.All(release.Services.Values, s => Assert.True(current.Image(s.Image) is not null || current.Containers.Exists(x => x.Service == s.Name && x.Hash == s.Hash())));
+            return;
+        }
+
+        var image = current.Image(next.Image)?.Id;
+        var successors = current.Containers.Where(x => x.Service == c.Service && x.Hash == next.Hash() && (image is null || x.ImageId == image)).ToList();
+        switch (next.Update.Strategy)
+        {
+            case UpdateStrategy.HandOver:
+                Assert.True(successors.Exists(x => x.Up && x.Health is Health.None or Health.Healthy && (!next.Update.Signal || x.Signalled)), $"no successor is ready: {stop}");
+                break;
+            case UpdateStrategy.DownloadThenKill:
+                Assert.True(successors.Count > 0, $"no successor is there: {stop}");
+                break;
+        }
+    }
+
+    private static TargetState Target(Random random)
+    {
+        var release = new Release { App = "app", Commit = $"{random.Next(1000)}" };
+        release.Networks["default"] = new();
+        if (random.Next(2) == 0) release.Volumes["v"] = new();
+        foreach (var name in Names)
+        {
+            if (random.Next(4) == 0 && name != "a") continue;
+            var strategy = (UpdateStrategy)random.Next(4);
+            var ports = random.Next(3) == 0;
+            release.Services[name] = new Service
+            {
+                Name = name,
+                Image = $"i{random.Next(3)}:{random.Next(3)}",
+                Restart = RestartPolicy.Always,
+                DependsOn = [.. release.Services.Keys.Where(_ => random.Next(3) == 0).Select(d => new Dependency(d, DependencyCondition.Started))],
+                Update = new() { Strategy = strategy, Signal = random.Next(2) == 0, ProvingTime = TimeSpan.FromSeconds(random.Next(1, 120)) },
+                Container = new()
+                {
+                    Networks = [new("default")],
+                    Healthcheck = random.Next(2) == 0 ? new() { Test = ["CMD", "true"] } : null,
+                    Environment = random.Next(2) == 0 ? new() { ["X"] = $"{random.Next(2)}" } : null,
+                    Ports = ports ? [new(80, 1000 + name[0])] : null,
+                },
+            };
+        }
+
+        return new([release]);
+    }
+}
