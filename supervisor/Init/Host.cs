@@ -20,6 +20,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
     private Child? _worker;
     private Watchdog? _watchdog;
     private volatile bool _stopping;
+    private string _slot = "a";
 
     /// <summary>From bare kernel to engine and worker running.</summary>
     public void Start()
@@ -86,7 +87,8 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         identity.Apply("/etc", Say);
         var clean = ShutdownRecord.WasClean(last);
         _report["board"] = HostConfig.Board(Path.Combine(_paths.Boot, "image.json"));
-        _report["slot"] = line["osbuild.slot"] ?? "a";
+        _slot = line["osbuild.slot"] ?? "a";
+        _report["slot"] = _slot;
         _report["machineId"] = identity.MachineId;
         _report["hostName"] = identity.HostName;
         _report["lastShutdownClean"] = clean;
@@ -119,6 +121,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         log.Event("children");
         KeepAlive("watchdog", FeedWatchdogAsync);
         KeepAlive("memory", MeasureAsync);
+        KeepAlive("slot", MarkGoodAsync);
     }
 
     /// <summary>Time line lines of the worker go to the console as they are, the rest into the log.</summary>
@@ -190,6 +193,23 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
             }
 
             await Task.Delay(act == WatchdogState.Act.Starve ? 30_000 : 5_000);
+        }
+    }
+
+    /// <summary>A slot on trial is good when the engine answers and the worker has gone round for a minute without a restart.</summary>
+    private async Task MarkGoodAsync()
+    {
+        var since = BootLog.Now;
+        var starts = 0;
+        var beat = "";
+        while (!_stopping)
+        {
+            await Task.Delay(5_000);
+            var now = Heartbeat.Read(_paths);
+            if (_worker!.Starts != starts || now.Length == 0 || log.Events.All(e => e.Name != "engine ready")) (starts, since, beat) = (_worker.Starts, BootLog.Now, now);
+            if (BootLog.Now - since < 60_000 || now == beat) continue;
+            if (BootCount.MarkGood(_paths.Boot, _slot)) log.Event("slot good", _slot);
+            return;
         }
     }
 
