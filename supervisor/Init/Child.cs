@@ -83,10 +83,24 @@ internal sealed class Child(ChildSpec spec, Action<string> log, Action<string> o
 
         Place(process.Id);
         process.StandardInput.Close();
-        await Task.WhenAll(PumpAsync(process.StandardOutput), PumpAsync(process.StandardError), process.WaitForExitAsync());
+        var pumps = Task.WhenAll(PumpAsync(process.StandardOutput), PumpAsync(process.StandardError));
+        await WaitForExitAsync(process);
+
+        // Children of the child may hold its output open for as long as they live (shims do): what it said last is waited for, they are not.
+        await Task.WhenAny(pumps, Task.Delay(1000));
         log($"{spec.Name} ended with {process.ExitCode}");
         lock (_lock) _process = null;
-        process.Dispose();
+        if (pumps.IsCompleted) process.Dispose();
+    }
+
+    /// <summary>Process.WaitForExitAsync would wait for the end of the output too.</summary>
+    private static async Task WaitForExitAsync(Process process)
+    {
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        process.Exited += (_, _) => ended.TrySetResult();
+        process.EnableRaisingEvents = true;
+        if (process.HasExited) ended.TrySetResult();
+        await ended.Task;
     }
 
     private void Place(int pid)

@@ -20,6 +20,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
     private Child? _worker;
     private Watchdog? _watchdog;
     private volatile bool _stopping;
+    private string _slot = "a";
 
     /// <summary>From bare kernel to engine and worker running.</summary>
     public void Start()
@@ -86,7 +87,8 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         identity.Apply("/etc", Say);
         var clean = ShutdownRecord.WasClean(last);
         _report["board"] = HostConfig.Board(Path.Combine(_paths.Boot, "image.json"));
-        _report["slot"] = line["osbuild.slot"] ?? "a";
+        _slot = line["osbuild.slot"] ?? "a";
+        _report["slot"] = _slot;
         _report["machineId"] = identity.MachineId;
         _report["hostName"] = identity.HostName;
         _report["lastShutdownClean"] = clean;
@@ -118,6 +120,8 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
 
         log.Event("children");
         KeepAlive("watchdog", FeedWatchdogAsync);
+        KeepAlive("memory", MeasureAsync);
+        KeepAlive("slot", MarkGoodAsync);
     }
 
     /// <summary>Time line lines of the worker go to the console as they are, the rest into the log.</summary>
@@ -164,23 +168,60 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
     private async Task FeedWatchdogAsync()
     {
         var state = WatchdogState.Start(BootLog.Now);
+        var resets = new ResetRecord(_paths.State);
         while (!_stopping)
         {
-            (state, var act) = state.On(Heartbeat.Read(_paths), BootLog.Now);
+            var before = state.Beat;
+            (state, var act) = state.On(Heartbeat.Read(_paths), BootLog.Now, resets.MayReset);
             switch (act)
             {
-                case WatchdogState.Act.Feed: _watchdog!.Feed(); break;
+                case WatchdogState.Act.Feed:
+                    _watchdog!.Feed();
+                    if (state.Beat != before) resets.Progress(BootLog.Now);
+                    break;
                 case WatchdogState.Act.RestartWorker:
                     Say("the worker makes no progress; starting it again");
                     _watchdog!.Feed();
+                    resets.Setback();
                     _worker!.Restart();
                     break;
-                case WatchdogState.Act.Starve: Say("the worker makes no progress even after a restart; leaving the board to the watchdog"); break;
+                case WatchdogState.Act.Starve:
+                    Say("the worker makes no progress even after a restart; leaving the board to the watchdog");
+                    resets.Resetting();
+                    break;
                 default: throw new System.Diagnostics.UnreachableException();
             }
 
             await Task.Delay(act == WatchdogState.Act.Starve ? 30_000 : 5_000);
         }
+    }
+
+    /// <summary>A slot on trial is good when the engine answers and the worker has gone round for a minute without a restart.</summary>
+    private async Task MarkGoodAsync()
+    {
+        var since = BootLog.Now;
+        var starts = 0;
+        var beat = "";
+        while (!_stopping)
+        {
+            await Task.Delay(5_000);
+            var now = Heartbeat.Read(_paths);
+            if (_worker!.Starts != starts || now.Length == 0 || log.Events.All(e => e.Name != "engine ready")) (starts, since, beat) = (_worker.Starts, BootLog.Now, now);
+            if (BootLog.Now - since < 60_000 || now == beat) continue;
+            if (BootCount.MarkGood(_paths.Boot, _slot)) log.Event("slot good", _slot);
+            return;
+        }
+    }
+
+    /// <summary>Gives back what the boot needed and says once what is left.</summary>
+    private async Task MeasureAsync()
+    {
+        await Task.Delay(30_000);
+        GC.Collect(2, GCCollectionMode.Aggressive);
+        if (MemoryUse.Of(Environment.ProcessId) is not { } own || MemoryUse.Of(_worker?.ProcessId ?? 0) is not { } worker) return;
+        lock (_report) _report["memoryKilobytes"] = new JsonObject { ["pid1"] = own, ["worker"] = worker };
+        Say($"memory: {own} kB in process 1, {worker} kB in the worker");
+        WriteReport();
     }
 
     /// <summary>Takes everything down in order. Never returns when reboot(2) works.</summary>

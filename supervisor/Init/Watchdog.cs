@@ -27,11 +27,12 @@ internal sealed record WatchdogState(string Beat, long Changed, bool Restarted)
 
     public static WatchdogState Start(long now) => new("", now, false);
 
-    public (WatchdogState Next, Act Act) On(string beat, long now)
+    /// <param name="mayReset">False when the last reset did not help: then the containers, which need no worker to run, are left in peace.</param>
+    public (WatchdogState Next, Act Act) On(string beat, long now, bool mayReset = true)
     {
         if (beat != Beat) return (new WatchdogState(beat, now, false), Act.Feed);
         if (now - Changed < Patience.TotalMilliseconds) return (this, Act.Feed);
-        return Restarted ? (this, Act.Starve) : (new WatchdogState(beat, now, true), Act.RestartWorker);
+        return Restarted && mayReset ? (this, Act.Starve) : (new WatchdogState(beat, now, true), Act.RestartWorker);
     }
 }
 

@@ -81,6 +81,18 @@ public sealed class ChildTests
     }
 
     [Fact]
+    public async Task A_child_is_started_again_even_when_its_own_children_keep_its_output_open()
+    {
+        var spec = new ChildSpec("leaver", "/bin/sh", ["-c", "sleep 20 & exit 0"], 0, "none", new Dictionary<string, string>());
+        var child = new Child(spec, _ => { }, _ => { });
+        var run = child.RunAsync();
+        for (var i = 0; i < 200 && child.Starts < 2; i++) await Task.Delay(50);
+        child.Stop(TimeSpan.FromSeconds(5));
+        Assert.True(child.Starts >= 2);
+        await run.WaitAsync(TimeSpan.FromSeconds(15));
+    }
+
+    [Fact]
     public void A_log_never_takes_more_than_twice_its_limit()
     {
         var directory = Directory.CreateTempSubdirectory("osbuild-log-").FullName;
