@@ -24,6 +24,11 @@ internal sealed record WriteArguments
 
     public bool Eject { get; init; }
 
+    /// <summary>The image is another drive.</summary>
+    public bool FromDrive { get; init; }
+
+    public bool Probe { get; init; } = true;
+
     public string? Sha256 { get; init; }
 
     public string? AllowSystemDisk { get; init; }
@@ -34,13 +39,15 @@ internal static class WriteCommand
 {
     public static int Write(WriteArguments typed, CancellationToken stop) => Guarded(typed.Json, () =>
     {
-        var request = Request(typed);
-        var facts = Targets.Gather(typed.Image);
+        SystemFacts Gather() => typed.FromDrive ? WithSource(Targets.Gather(null), typed.Image) : Targets.Gather(HttpImage.IsAddress(typed.Image) ? null : typed.Image);
+        if (!Targets.IsPrivileged && typed.FromDrive) return Elevation.Offer("Reading a drive needs root", typed.Json || typed.Yes);
+        var facts = Gather();
+        var request = Request(typed, facts);
         if (!Targets.IsPrivileged && request.Targets.Any(t => !Targets.IsOrdinaryFile(t))) return Elevation.Offer("Writing to a drive needs root", typed.Json || typed.Yes);
         var targets = FlashSession.Judge(request, facts);
         if (!typed.Yes) Confirm(typed, targets);
         var view = new ProgressView(FlashState.For(targets.Select(t => t.Name)), typed.Json ? Console.Out : Console.Error, typed.Json, !typed.Json && !Console.IsErrorRedirected, TimeProvider.System);
-        var outcomes = FlashSession.Run(request, targets, () => Targets.Gather(typed.Image), TimeProvider.System, view.Show, stop);
+        var outcomes = FlashSession.Run(request, targets, Gather, TimeProvider.System, view.Show, stop);
         return Conclude(typed.Json, outcomes);
     });
 
@@ -60,14 +67,18 @@ internal static class WriteCommand
         return Conclude(typed.Json, outcomes);
     });
 
-    private static FlashRequest Request(WriteArguments typed) => new()
+    /// <summary>The drive that is read must not be written.</summary>
+    private static SystemFacts WithSource(SystemFacts facts, string drive) => Targets.Resolve(drive, facts) is { } disk
+        ? facts with { Uses = [.. facts.Uses, new Use(disk.Node, UseKind.Image, "it is the one to be copied")] } : facts;
+
+    private static FlashRequest Request(WriteArguments typed, SystemFacts facts) => new()
     {
         ImagePath = typed.Image,
-        Source = ImageFile.Open(typed.Image, typed.UseMap, typed.Sha256),
+        Source = typed.FromDrive ? DriveSource.Open(typed.Image, facts with { Uses = [.. facts.Uses.Where(u => u.Kind != UseKind.Image)] }) : ImageFile.Open(typed.Image, typed.UseMap, typed.Sha256),
         Targets = typed.To,
         AllowSystemDisk = typed.AllowSystemDisk,
         Eject = typed.Eject,
-        Options = new CopyOptions { Verify = typed.Verify },
+        Options = new CopyOptions { Verify = typed.Verify, ProbeCapacity = typed.Probe },
     };
 
     private static void Confirm(WriteArguments typed, IReadOnlyList<JudgedTarget> targets)

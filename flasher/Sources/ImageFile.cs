@@ -24,6 +24,7 @@ internal sealed class ImageFile
     /// <exception cref="RefusedException">It cannot be used; the message says why.</exception>
     public static CopySource Open(string path, bool useMap, string? sha256)
     {
+        if (HttpImage.IsAddress(path)) return HttpImage.Open(path, sha256);
         try
         {
             if (Directory.Exists(path)) throw new RefusedException($"{path} is a folder; name an image file.");
@@ -89,7 +90,7 @@ internal sealed class ImageFile
         return SHA256.HashData(image);
     }
 
-    private static byte[] ParseDigest(string text, string from)
+    internal static byte[] ParseDigest(string text, string from)
     {
         try
         {

@@ -84,12 +84,13 @@ internal static class FlashSession
     public static IReadOnlyList<CopyOutcome> Run(
         FlashRequest request, IReadOnlyList<JudgedTarget> before, Func<SystemFacts> gather, TimeProvider time, Action<CopyEvent> report, CancellationToken stop)
     {
-        var now = Judge(request, gather());
+        var facts = gather();
+        var now = Judge(request, facts);
         for (var i = 0; i < now.Count; i++) MustBeSame(before[i], now[i]);
         List<IMedium> media = [];
         try
         {
-            foreach (var target in now) media.Add(Targets.Open(target, RoundUp(request.Source.Length ?? long.MaxValue - 4096, 512)));
+            foreach (var target in now) media.Add(Targets.Open(target, RoundUp(request.Source.Length ?? long.MaxValue - 4096, 512), facts));
             var outcomes = ImageCopier.Copy(request.Source, media, request.Options, time, report, stop);
             for (var i = 0; i < media.Count; i++)
                 if (outcomes[i].Result == CopyResult.Done) Targets.Finish(media[i], request.Eject);

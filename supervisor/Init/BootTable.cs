@@ -40,7 +40,6 @@ internal static class BootTable
         new Link("/dev/ptmx", "pts/ptmx", Need.Optional),
         new Mount("tmpfs", "/tmp", Libc.MsNoSuid | Libc.MsNoDev, "mode=1777", Need.Fatal),
         new Mount("cgroup2", "/sys/fs/cgroup", Hardened, "nsdelegate,memory_recursiveprot", Need.Fatal),
-        new Mount("securityfs", "/sys/kernel/security", Hardened, Need: Need.Optional),
         new Mount("bpf", "/sys/fs/bpf", Hardened, "mode=0700", Need.Optional),
         new Mount("efivarfs", "/sys/firmware/efi/efivars", Hardened, Need: Need.Optional),
         new Mount("pstore", "/sys/fs/pstore", Hardened, Need: Need.Optional),

@@ -36,6 +36,7 @@ internal sealed class ChunkPool : IDisposable
 {
     private readonly BlockingCollection<Chunk> _free = [];
     private readonly int _size;
+    private int _count;
 
     public ChunkPool(int chunks, int size)
     {
@@ -43,10 +44,17 @@ internal sealed class ChunkPool : IDisposable
         for (var i = 0; i < chunks; i++) AddOne();
     }
 
+    /// <summary>How many there are.</summary>
+    public int Count => Volatile.Read(ref _count);
+
     public Chunk Take(CancellationToken stop) => _free.Take(stop);
 
     /// <summary>Makes up for a chunk that a dead medium will never give back.</summary>
-    public void AddOne() => Return(new Chunk(this, AlignedBuffer.Allocate(_size)));
+    public void AddOne()
+    {
+        Interlocked.Increment(ref _count);
+        Return(new Chunk(this, AlignedBuffer.Allocate(_size)));
+    }
 
     public void Return(Chunk chunk)
     {

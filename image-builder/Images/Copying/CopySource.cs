@@ -33,6 +33,12 @@ public sealed record CopyOptions
     /// <summary>Leave out runs of zeros where the medium is known to read as zero.</summary>
     public bool SkipZeros { get; init; } = true;
 
+    /// <summary>Find out before writing whether the medium really has the room it claims. Costs some 40 small requests.</summary>
+    public bool ProbeCapacity { get; init; }
+
+    /// <summary>Go on where an interrupted write of the same image left off.</summary>
+    public bool Resume { get; init; } = true;
+
     /// <summary>Times that a bad range is written again before the medium is given up.</summary>
     public int RepairAttempts { get; init; } = 3;
 

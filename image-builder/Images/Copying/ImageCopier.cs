@@ -172,6 +172,8 @@ public sealed class ImageCopier : IDisposable
             {
                 chunk.Hold(0, length, 1);
                 _head = chunk;
+                var first = XxHash64.Hash(chunk.Memory.Span[..length]);
+                foreach (var lane in _lanes) lane.Begin(first, _source.Length);
                 continue;
             }
 

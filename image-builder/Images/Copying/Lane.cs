@@ -17,6 +17,9 @@ internal sealed class Lane(int index, IMedium medium, CopyOptions options, Chunk
     private readonly Memory<byte>[] _samples = [.. Enumerable.Range(0, options.Depth).Select(_ => AlignedBuffer.Allocate(ExtentScan.Block))];
     private Exception? _failure;
     private bool _stale;
+    private ResumeMark? _mark;
+    private ResumeMark _newMark;
+    private long _resumeAt;
     private Thread[] _threads = [];
     private long _done, _written, _skipped, _verified;
 
@@ -56,11 +59,15 @@ internal sealed class Lane(int index, IMedium medium, CopyOptions options, Chunk
     /// <summary>Blanks the head (and an old backup GPT past the image), so that what is on the medium is no longer bootable from here on.</summary>
     public void Prepare(int headSize, long? imageLength)
     {
-        var head = (int)Math.Min(headSize, medium.Size);
-        medium.Write(0, Zeros.Span[..head]);
-        _written += head;
+        var head = (int)Math.Min(headSize, medium.Size) / medium.SectorSize * medium.SectorSize;
+        _mark = options.Resume ? FindMark(head, imageLength) : null;
+        BlankHead(head);
         BlankOldBackupTable(imageLength);
         medium.Flush();
+        // What an interrupted run wrote must neither be discarded nor be hit by a probe.
+        if (_mark is not null) return;
+        if (options.ProbeCapacity && CapacityProbe.FirstLost(medium, head, imageLength ?? 0, (ulong)time.GetTimestamp()) is { } lost)
+            throw new IOException($"{medium.Name} is a fake: it claims {new ByteSize(medium.Size)}, but keeps nothing from {new ByteSize(lost)} on. Give it back.");
         var rest = Math.Min(imageLength ?? medium.Size, medium.Size) / ExtentScan.Block * ExtentScan.Block;
         if (options.SkipZeros && rest > head) Discarded = Discard(head, rest);
     }
@@ -76,6 +83,42 @@ internal sealed class Lane(int index, IMedium medium, CopyOptions options, Chunk
         }
 
         return true;
+    }
+
+    /// <summary>Blanks the head but for the note of an interrupted run, which is still true.</summary>
+    private void BlankHead(int head)
+    {
+        var end = _mark is null ? head : ResumeMark.Offset;
+        medium.Write(0, Zeros.Span[..end]);
+        if (_mark is not null) medium.Write(ResumeMark.Offset + ResumeMark.Room, Zeros.Span[..(head - ResumeMark.Offset - ResumeMark.Room)]);
+        _written += head;
+    }
+
+    private ResumeMark? FindMark(int head, long? imageLength)
+    {
+        if (head <= ResumeMark.Offset + ResumeMark.Room) return null;
+        var room = _samples[0].Span[..ResumeMark.Room];
+        medium.Read(ResumeMark.Offset, room);
+        var mark = ResumeMark.Read(room);
+        return mark is { } found && found.Length == (imageLength ?? 0) && found.ChunkSize == options.ChunkSize ? mark : null;
+    }
+
+    /// <summary>Tells the lane which image comes, before its first chunk: now it is known whether the note is about this one.</summary>
+    public void Begin(ulong firstChunk, long? imageLength)
+    {
+        _resumeAt = _mark is { } mark && mark.Image == firstChunk ? mark.Done : 0;
+        _newMark = new ResumeMark(firstChunk, imageLength ?? 0, options.ChunkSize, 0);
+    }
+
+    /// <summary>Notes how far the medium is. All chunks that are not in memory any more have been written.</summary>
+    private void Note(long offset, int worker)
+    {
+        var done = offset - ((pool.Count + 1L) * options.ChunkSize);
+        if (!options.Resume || done <= _resumeAt) return;
+        medium.Flush();
+        var room = _samples[worker].Span[..ResumeMark.Room];
+        (_newMark with { Done = done }).Write(room);
+        medium.Write(ResumeMark.Offset, room);
     }
 
     private void BlankOldBackupTable(long? imageLength)
@@ -160,6 +203,14 @@ internal sealed class Lane(int index, IMedium medium, CopyOptions options, Chunk
 
     private void WriteChunk(Chunk chunk, int worker)
     {
+        if (chunk.Offset + chunk.Length <= _resumeAt)
+        {
+            Interlocked.Add(ref _skipped, chunk.Length);
+            Interlocked.Add(ref _done, chunk.Length);
+            return;
+        }
+
+        if (chunk.Offset / ResumeMark.Every != (chunk.Offset - options.ChunkSize) / ResumeMark.Every) Note(chunk.Offset, worker);
         foreach (var extent in chunk.Extents)
         {
             if (!Alive) return;

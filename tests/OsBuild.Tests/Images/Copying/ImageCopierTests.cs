@@ -231,6 +231,59 @@ public sealed class ImageCopierTests
     }
 
     [Fact]
+    public void A_counterfeit_card_is_found_before_anything_but_the_head_is_lost()
+    {
+        var image = Image(MiB, zeros: 0);
+        var outcome = Copy(Source(image), new WrappingMedium(16 * MiB, 4 * MiB), Small with { ProbeCapacity = true });
+        Assert.Equal(CopyResult.Failed, outcome.Result);
+        Assert.Contains("is a fake: it claims 16 MiB", outcome.Message);
+    }
+
+    [Fact]
+    public void An_honest_card_keeps_what_lies_past_the_image_through_the_probe()
+    {
+        var medium = new MemoryMedium(16 * MiB);
+        new Random(3).NextBytes(medium.Bytes.AsSpan(2 * MiB));
+        var past = medium.Bytes.AsSpan(2 * MiB).ToArray();
+        var image = Image(2 * MiB);
+        Assert.Equal(CopyResult.Done, Copy(Source(image), medium, Small with { ProbeCapacity = true }).Result);
+        Holds(image, medium);
+        Assert.True(past.AsSpan().SequenceEqual(medium.Bytes.AsSpan(2 * MiB)), "the probe must put back what it wrote over");
+    }
+
+    [Fact]
+    public void An_interrupted_write_goes_on_where_it_stopped()
+    {
+        var image = Image(80 * MiB, zeros: 0);
+        var options = new CopyOptions { ChunkSize = 256 << 10, Chunks = 4 };
+        using var stop = new CancellationTokenSource();
+        var medium = new MemoryMedium(80 * MiB) { OnWrite = (offset, _) => { if (offset >= 76 * MiB) stop.Cancel(); } };
+        Assert.Equal(CopyResult.Cancelled, Copy(Source(image), medium, options, stop: stop.Token).Result);
+        Assert.True(ExtentScan.IsZero(medium.Bytes.AsSpan(0, 512)), "nothing may look bootable");
+        var again = new MemoryMedium(80 * MiB);
+        medium.Bytes.CopyTo(again.Bytes, 0);
+        var outcome = Copy(Source(image), again, options);
+        Assert.True(outcome.Result == CopyResult.Done, outcome.Message);
+        Assert.InRange(outcome.Written, 10L * MiB, 30L * MiB);
+        Holds(image, again);
+    }
+
+    [Fact]
+    public void The_note_of_another_image_is_not_believed()
+    {
+        var options = new CopyOptions { ChunkSize = 256 << 10, Chunks = 4 };
+        using var stop = new CancellationTokenSource();
+        var medium = new MemoryMedium(80 * MiB) { OnWrite = (offset, _) => { if (offset >= 76 * MiB) stop.Cancel(); } };
+        Copy(Source(Image(80 * MiB, 1, 0)), medium, options, stop: stop.Token);
+        var other = Image(80 * MiB, 2, 0);
+        var again = new MemoryMedium(80 * MiB);
+        medium.Bytes.CopyTo(again.Bytes, 0);
+        var outcome = Copy(Source(other), again, options);
+        Assert.True(outcome.Written >= other.Length);
+        Holds(other, again);
+    }
+
+    [Fact]
     public void One_failing_card_does_not_touch_the_others()
     {
         var image = Image(2 * MiB);

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Compares the flasher with dd, cmp, bmaptool and (where npm installs it) etcher-sdk in one run, on the 1 GiB image and the two targets of
+# the project's baselines: a loop device on tmpfs, and the same loop throttled at the block layer to a card's 40 MB/s writing and 90 MB/s
+# reading. usage: tests/bench/flasher.sh [FLASHER]   RUNS=3 SLOW=1 SIZE=1024 (MiB)
+# Needs root, losetup, xz, zstd, gzip, bmaptool, mkfs.ext4, mkfs.vfat, GNU time. Prints a table: case, seconds, CPU seconds, peak memory.
+set -euo pipefail
+flasher=$(readlink -f "${1:-dist/linux-x64/flasher}"); [ -x "$flasher" ] || { echo "no flasher at $flasher; run ./build.sh publish" >&2; exit 1; }
+runs=${RUNS:-3} slow=${SLOW:-1} size=${SIZE:-1024}
+[ "$(id -u)" = 0 ] || { echo "run as root: loop devices are needed" >&2; exit 1; }
+folder=$(mktemp -d /dev/shm/osbuild-bench.XXXXXX); device=
+blkio=/sys/fs/cgroup/blkio
+finish() {
+  if [ -n "$device" ]; then throttle 0 0; losetup -d "$device" || true; fi
+  rm -rf "$folder"
+}
+throttle() {
+  [ -e $blkio/blkio.throttle.write_bps_device ] || return 0
+  echo "7:${device#/dev/loop} $1" > $blkio/blkio.throttle.write_bps_device
+  echo "7:${device#/dev/loop} $2" > $blkio/blkio.throttle.read_bps_device
+}
+trap finish EXIT
+image=$folder/t.img
+
+make_image() {
+  local boot=64 root=$((size - 65)) files=$folder/files
+  mkdir -p "$files"
+  # Real files up to somewhat more than half of the image.
+  local budget=$(((size * 541 / 1024) * 1024)) used=0 entry kib
+  while read -r entry; do
+    kib=$(du -sk "$entry" 2>/dev/null | cut -f1); [ $((used + kib)) -le $budget ] || continue
+    used=$((used + kib)); cp -a --parents "$entry" "$files" 2>/dev/null || true
+  done < <(find /usr/lib /usr/share -mindepth 2 -maxdepth 2 -not -type l | LC_ALL=C sort)
+  truncate -s ${size}M "$image"
+  printf 'label: dos\nstart=2048,size=%d,type=c\nstart=%d,type=83\n' $((boot * 2048)) $(((boot + 1) * 2048)) | sfdisk -q "$image"
+  truncate -s ${boot}M "$folder/boot"; mkfs.vfat -F 32 "$folder/boot" > /dev/null
+  truncate -s ${root}M "$folder/root"; mkfs.ext4 -q -F -d "$files" "$folder/root"
+  dd if="$folder/boot" of="$image" bs=1M seek=1 conv=notrunc,sparse status=none
+  dd if="$folder/root" of="$image" bs=1M seek=$((boot + 1)) conv=notrunc,sparse status=none
+  rm -rf "$files" "$folder/boot" "$folder/root"
+  fallocate -d "$image"
+  mkdir "$folder/map"; ln "$image" "$folder/map/t.img"
+  bmaptool -q create -o "$folder/map/t.img.bmap" "$image"
+  xz -6 -T2 -kc "$image" > "$image.xz"; gzip -6 -kc "$image" > "$image.gz"; zstd -q -12 -T2 -kc "$image" > "$image.zst"
+  ln "$image.xz" "$folder/map/t.img.xz"
+}
+
+# Prints the median of the runs: wall, CPU (user + system of all children), memory of the largest process.
+measure() {
+  local name=$1 i; shift
+  rm -f "$folder/times"
+  for ((i = 0; i < runs; i++)); do
+    blank
+    /usr/bin/time -o "$folder/time" -f '%e %U %S %M' bash -c "$*" > "$folder/log" 2>&1 || { printf '%-44s FAILED: %s\n' "$name" "$(tail -n 1 "$folder/log")"; return 0; }
+    awk '{print $1, $2 + $3, $4 / 1024}' "$folder/time" >> "$folder/times"
+  done
+  sort -n "$folder/times" | awk -v name="$name" '{w[NR] = $1; c[NR] = $2; m[NR] = $3} END {k = int((NR + 1) / 2); printf "%-44s %7.2f s   cpu %6.2f s   %5.0f MiB\n", name, w[k], c[k], m[k]}'
+}
+
+# Every run begins on a card that reads as zero, all blocks allocated.
+blank() { throttle 0 0; dd if=/dev/zero of="$folder/disk" bs=1M count=$((size + 64)) conv=notrunc status=none; sync; throttle "$write" "$read"; }
+
+cases() {
+  local direct="bs=4M oflag=direct conv=fsync status=none"
+  measure "dd, no verification" "dd if=$image of=$device $direct"
+  measure "dd + cmp" "dd if=$image of=$device $direct && dd if=$device bs=4M iflag=direct count=$((size / 4)) status=none | cmp - $image"
+  measure "flasher, no verification" "'$flasher' write $image --to $device --yes --no-verify --no-map"
+  measure "flasher + verification" "'$flasher' write $image --to $device --yes --no-map"
+  measure "bmaptool (map, no read-back)" "bmaptool -q copy --bmap $folder/map/t.img.bmap $image $device"
+  measure "flasher (map) + verification" "'$flasher' write $folder/map/t.img --to $device --yes"
+  measure "xz -dc | dd" "xz -dc $image.xz | dd of=$device iflag=fullblock $direct"
+  measure "bmaptool xz (map, no read-back)" "bmaptool -q copy --bmap $folder/map/t.img.bmap $image.xz $device"
+  measure "flasher xz + verification" "'$flasher' write $image.xz --to $device --yes"
+  [ "$write" = 0 ] || return 0
+  measure "xz -dc > /dev/null" "xz -dc $image.xz > /dev/null"
+  measure "xz -T2 -dc > /dev/null" "xz -T2 -dc $image.xz > /dev/null"
+  measure "gzip -dc | dd" "gzip -dc $image.gz | dd of=$device iflag=fullblock $direct"
+  measure "flasher gz + verification" "'$flasher' write $image.gz --to $device --yes"
+  measure "zstd -dc > /dev/null" "zstd -q -dc $image.zst > /dev/null"
+  measure "zstd -dc | dd" "zstd -q -dc $image.zst | dd of=$device iflag=fullblock $direct"
+  measure "flasher zst, no verification" "'$flasher' write $image.zst --to $device --yes --no-verify"
+  measure "flasher zst + verification" "'$flasher' write $image.zst --to $device --yes"
+  measure "flasher list" "'$flasher' list"
+}
+
+make_image
+fallocate -l $((size + 64))M "$folder/disk"
+device=$(losetup -f --show "$folder/disk")
+printf 'image %d MiB, mapped %s blocks of 4 KiB; xz %d, gz %d, zst %d MiB; flasher %d KiB; median of %d\n' "$size" \
+  "$(sed -n 's/.*<MappedBlocksCount> *\([0-9]*\).*/\1/p' "$folder/map/t.img.bmap")" \
+  $(($(stat -c %s "$image.xz") >> 20)) $(($(stat -c %s "$image.gz") >> 20)) $(($(stat -c %s "$image.zst") >> 20)) $(($(stat -c %s "$flasher") >> 10)) "$runs"
+write=0 read=0
+echo "== fast: loop on tmpfs"
+cases
+if [ "$slow" = 1 ] && [ -e $blkio/blkio.throttle.write_bps_device ]; then
+  write=$((40 << 20)) read=$((90 << 20))
+  mapped=$(sed -n 's/.*<MappedBlocksCount> *\([0-9]*\).*/\1/p' "$folder/map/t.img.bmap")
+  awk -v s="$size" -v m="$mapped" 'BEGIN {printf "== card: 40 MiB/s write, 90 MiB/s read; limits: write %.1f s, write + read %.1f s, mapped write + read %.1f s\n", s / 40, s / 40 + s / 90, m / 256 / 40 + m / 256 / 90}'
+  cases
+fi
