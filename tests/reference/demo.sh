@@ -83,8 +83,8 @@ show_events
 
 say "the container answers at $url"
 event() { tr -d '\r' < "$run/console.log" | sed -n "s/^\[osbuild\] +\([0-9.]*\)s $1.*/\1/p" | head -n 1; }
-awk -v p="$(event pid1)" -v e="$(event 'engine ready')" -v c="$(event 'containers started')" -v a=$answered 'BEGIN {
-  printf "    kernel to PID 1        %7.1f s\n    PID 1 to engine ready  %7.1f s\n    engine to containers   %7.1f s\n    power-on to answer     %7.1f s (with firmware and loader)\n", p, e-p, c-e, a/1000 }' >&2
+awk -v p="$(event pid1)" -v m="$(event mounts)" -v e="$(event 'engine ready')" -v a=$answered 'BEGIN {
+  printf "    kernel to PID 1        %7.1f s\n    PID 1 to mounts        %7.1f s\n    mounts to engine ready %7.1f s\n    power-on to answer     %7.1f s (with firmware and loader)\n", p, m-p, e-m, a/1000 }' >&2
 
 power_down() {
   echo system_powerdown >&8
