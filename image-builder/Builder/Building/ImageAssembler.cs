@@ -1,4 +1,5 @@
 using OsBuild.ImageBuilder.Boards;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.ImageBuilder.Inputs;
 using OsBuild.ImageBuilder.Planning;
 using OsBuild.Images.Ext4;
@@ -87,7 +88,7 @@ internal sealed class ImageAssembler(ImagePlan plan, ImageFile image, Progress p
 
         if (plan.Modules is { } modules)
         {
-            foreach (var (node, content) in ModuleSet.Read(modules.File))
+            foreach (var (node, content) in ModuleArchive.Read(modules.File))
             {
                 cancel.ThrowIfCancellationRequested();
                 if (ModuleSet.VersionOf(node.Path) is null) continue;

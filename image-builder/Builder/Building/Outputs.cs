@@ -1,4 +1,4 @@
-using OsBuild.ImageBuilder.Inputs;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images;
 
 namespace OsBuild.ImageBuilder.Building;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using OsBuild.ImageBuilder.Boards;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.ImageBuilder.Inputs;
 using OsBuild.ImageBuilder.Planning;
 
@@ -19,7 +20,7 @@ internal static class Preparation
         var board = request.Board;
         var deploy = DeployReader.Read(request.Deploy, board, request.Image, problems);
         var supervisor = request.Supervisor ?? SupervisorBeside(AppContext.BaseDirectory, board.Arch, problems);
-        var user = UserFiles.Read(supervisor, request.Compose, request.Config, request.Load, MachineCode.Of(board.Arch), problems);
+        var user = UserFileReader.Read(supervisor, request.Compose, request.Config, request.Load, MachineCode.Of(board.Arch), problems);
         if (!request.PlanOnly) Outputs.Check(request.Output, 0, problems);
         if (deploy is null || user.Supervisor is null) throw new RefusedException(problems.Sentences);
 
@@ -42,7 +43,7 @@ internal static class Preparation
         var step = progress.Begin("read", deploy.Rootfs.Size);
         var scan = RootfsReader.Scan(deploy.Rootfs, deploy.RootfsType, board, wanted, step.At, problems, cancel);
         step.End();
-        var modules = deploy.Modules is { } archive ? ModuleSet.FromArchive(archive, deploy.KernelFacts.Version, problems) : null;
+        var modules = deploy.Modules is { } archive ? ModuleArchive.Scan(archive, deploy.KernelFacts.Version, problems) : null;
         var files = digests.GetAwaiter().GetResult();
         if (scan is not var (rootfs, rootfsDigest) || problems.Any) return null;
 
@@ -82,13 +83,13 @@ internal static class Preparation
 
         var entries = modules.InRootfs
             ? RootfsReader.Entries(deploy.Rootfs.Open(), deploy.RootfsType)
-            : ModuleSet.Read(deploy.Modules!);
+            : ModuleArchive.Read(deploy.Modules!);
         return new Source.Made(InitramfsMaker.Make(new()
         {
             Supervisor = supervisor,
             Libraries = libraries,
             KernelVersion = modules.Version,
-            Modules = ModuleContent.Take(entries, modules.Version, order),
+            Modules = ModuleArchive.Take(entries, modules.Version, order),
             Name = $"{deploy.Image} for {board.Name}",
             Time = time,
         }));

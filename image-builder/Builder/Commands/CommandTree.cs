@@ -1,6 +1,7 @@
 using System.CommandLine;
 using OsBuild.ImageBuilder.Boards;
 using OsBuild.ImageBuilder.Building;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.ImageBuilder.Inputs;
 using OsBuild.Images.Compression;
 

@@ -1,5 +1,6 @@
 using System.Text;
 using OsBuild.ImageBuilder.Building;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.ImageBuilder.Inputs;
 using OsBuild.ImageBuilder.Inspecting;
 using OsBuild.Images.Fat;

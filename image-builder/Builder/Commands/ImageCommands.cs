@@ -1,3 +1,4 @@
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.ImageBuilder.Inputs;
 using OsBuild.ImageBuilder.Inspecting;
 using OsBuild.ImageBuilder.Planning;

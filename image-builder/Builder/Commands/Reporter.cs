@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using OsBuild.ImageBuilder.Building;
-using OsBuild.ImageBuilder.Inputs;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images;
 
 namespace OsBuild.ImageBuilder.Commands;

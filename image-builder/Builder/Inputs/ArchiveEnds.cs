@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images.Compression;
 
 namespace OsBuild.ImageBuilder.Inputs;

@@ -1,4 +1,5 @@
 using OsBuild.ImageBuilder.Boards;
+using OsBuild.ImageBuilder.Facts;
 
 namespace OsBuild.ImageBuilder.Inputs;
 

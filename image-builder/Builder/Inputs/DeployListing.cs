@@ -1,4 +1,5 @@
 using System.IO.Enumeration;
+using OsBuild.ImageBuilder.Facts;
 
 namespace OsBuild.ImageBuilder.Inputs;
 

@@ -1,4 +1,5 @@
 using OsBuild.ImageBuilder.Boards;
+using OsBuild.ImageBuilder.Facts;
 
 namespace OsBuild.ImageBuilder.Inputs;
 
@@ -29,7 +30,7 @@ internal static class DeployReader
             Rootfs = rootfsFile!,
             RootfsType = rootfs.Value.Name.Type,
             TestData = testData,
-            Packages = search.Sibling(rootfs.Value.Name, "manifest") is { } manifest && InputFile.From(manifest, problems) is { } file ? Package.ReadManifest(file, problems) : [],
+            Packages = search.Sibling(rootfs.Value.Name, "manifest") is { } manifest && InputFile.From(manifest, problems) is { } file ? BuildRecords.Manifest(file, problems) : [],
             Kernel = kernel!,
             KernelFacts = kernelFacts!,
             Modules = modules,
@@ -52,7 +53,7 @@ internal static class DeployReader
     private static TestData TestDataOf(YoctoName? rootfs, ArtifactSearch search, Problems problems)
     {
         if (rootfs is null || search.Sibling(rootfs, "testdata.json") is not { } entry || InputFile.From(entry, problems) is not { } file) return TestData.None;
-        return TestData.Read(file, problems) ?? TestData.None;
+        return BuildRecords.Variables(file, problems) ?? TestData.None;
     }
 
     // What bitbake says of the build must agree with the board: a directory can be renamed, its variables are not.

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using OsBuild.ImageBuilder.Facts;
 
 namespace OsBuild.ImageBuilder.Inputs;
 

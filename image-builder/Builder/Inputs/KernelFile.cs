@@ -1,18 +1,11 @@
 using System.Buffers.Binary;
 using System.Text;
 using OsBuild.ImageBuilder.Boards;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images;
 using OsBuild.Images.Compression;
 
 namespace OsBuild.ImageBuilder.Inputs;
-
-/// <summary>What a kernel file says of itself.</summary>
-/// <param name="Form">How boards name this form (<see cref="KernelType"/>), or null when no board takes it.</param>
-/// <param name="FormName">The form in words.</param>
-/// <param name="Code">The processor it is for, as <see cref="MachineCode"/> names it; null when the file does not say.</param>
-/// <param name="Version">As <c>uname -r</c> prints it; null when the file does not say.</param>
-/// <param name="FullSize">Bytes the file must have at least.</param>
-internal sealed record KernelFacts(KernelType? Form, string FormName, string? Code, string? Version, long FullSize);
 
 /// <summary>Reads the headers of kernel files.</summary>
 internal static class KernelFile

@@ -1,3 +1,5 @@
+using OsBuild.ImageBuilder.Facts;
+
 namespace OsBuild.ImageBuilder.Inputs;
 
 /// <summary>A file of the root file system under the name by which a program finds it.</summary>

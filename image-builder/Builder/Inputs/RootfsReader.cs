@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using OsBuild.ImageBuilder.Boards;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images;
 using OsBuild.Images.Compression;
 using OsBuild.Images.Ext4;

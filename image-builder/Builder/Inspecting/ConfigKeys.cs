@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.ImageBuilder.Inputs;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;

@@ -1,4 +1,4 @@
-using OsBuild.ImageBuilder.Inputs;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images.Compression;
 using OsBuild.Images.Ext4;
 using OsBuild.Images.Fat;

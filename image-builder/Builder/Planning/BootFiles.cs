@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 using OsBuild.ImageBuilder.Boards;
-using OsBuild.ImageBuilder.Inputs;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images.Partitions;
 
 namespace OsBuild.ImageBuilder.Planning;
@@ -58,7 +58,7 @@ internal static class BootFiles
     {
         if (inputs.Board.Boot.Rpi is { } rpi) return rpi.KernelName;
         var name = inputs.Board.Artifacts.Kernel.Files[0];
-        return DeployListing.IsGlob(name) ? inputs.Deploy.Kernel.Name : name;
+        return name.AsSpan().ContainsAny('*', '?') ? inputs.Deploy.Kernel.Name : name;
     }
 
     /// <summary>FAT takes no <c>" * : &lt; &gt; ? \ |</c> in names and does not tell upper from lower case.</summary>

@@ -1,5 +1,5 @@
 using OsBuild.ImageBuilder.Boards;
-using OsBuild.ImageBuilder.Inputs;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images.Partitions;
 using OsBuild.Images.Trees;
 

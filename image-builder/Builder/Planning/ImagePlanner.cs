@@ -1,5 +1,5 @@
 using OsBuild.ImageBuilder.Boards;
-using OsBuild.ImageBuilder.Inputs;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images;
 using OsBuild.Images.Ext4;
 using OsBuild.Images.Fat;

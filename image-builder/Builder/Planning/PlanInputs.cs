@@ -1,5 +1,5 @@
 using OsBuild.ImageBuilder.Boards;
-using OsBuild.ImageBuilder.Inputs;
+using OsBuild.ImageBuilder.Facts;
 
 namespace OsBuild.ImageBuilder.Planning;
 

@@ -1,6 +1,6 @@
 using OsBuild.ImageBuilder.Boards;
 using OsBuild.ImageBuilder.Building;
-using OsBuild.ImageBuilder.Inputs;
+using OsBuild.ImageBuilder.Facts;
 
 namespace OsBuild.Tests.Builder;
 

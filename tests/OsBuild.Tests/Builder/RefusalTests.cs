@@ -1,5 +1,4 @@
 using OsBuild.ImageBuilder.Building;
-using OsBuild.ImageBuilder.Inputs;
 
 namespace OsBuild.Tests.Builder;
 

@@ -31,7 +31,8 @@ public sealed partial class DependencyRules
     [Theory]
     [InlineData("supervisor/State", "Engine|Linux|Running|Api|Init|Network|Logs")]
     [InlineData("supervisor/Planning", "Engine|Linux|Running|Api|Init|Network|Logs")]
-    [InlineData("image-builder/Builder/Planning", "Building|Commands")]
+    [InlineData("image-builder/Builder/Facts", "Inputs|Planning|Building|Commands|Inspecting")]
+    [InlineData("image-builder/Builder/Planning", "Inputs|Building|Commands|Inspecting")]
     public void The_core_does_not_name_the_shell(string folder, string shells)
     {
         if (!Directory.Exists(Path.Combine(RepositoryTree.Root, folder))) return;

@@ -1,6 +1,6 @@
 using OsBuild.Images.Trees;
 
-namespace OsBuild.ImageBuilder.Inputs;
+namespace OsBuild.ImageBuilder.Facts;
 
 /// <summary>The names in a root file system, with links that can be followed as the kernel would. No content, no disk.</summary>
 internal sealed class RootfsNames

@@ -1,12 +1,4 @@
-namespace OsBuild.ImageBuilder.Inputs;
-
-/// <summary>A file of the deploy directory and where it goes.</summary>
-/// <param name="File">The file.</param>
-/// <param name="Dest">Path on the boot partition, or the name of its place.</param>
-internal sealed record PlacedFile(InputFile File, string Dest);
-
-/// <summary>A piece of firmware that was found.</summary>
-internal sealed record PlacedBlob(InputFile File, Boards.Blob Blob);
+namespace OsBuild.ImageBuilder.Facts;
 
 /// <summary>The artifacts of a deploy directory that a board wants, found and looked at.</summary>
 internal sealed record DeployContent

@@ -1,30 +1,20 @@
 using System.Text.Json;
+using OsBuild.ImageBuilder.Facts;
 
 namespace OsBuild.ImageBuilder.Inputs;
 
-/// <summary>The variables of an image recipe as bitbake dumps them beside the image (<c>IMAGE-MACHINE.testdata.json</c>): one flat object of strings.</summary>
-internal sealed class TestData
+/// <summary>Reads what bitbake writes down beside an image.</summary>
+internal static class BuildRecords
 {
-    /// <summary>What a build without testdata.json knows: nothing.</summary>
-    public static readonly TestData None = new([]);
-
-    private readonly Dictionary<string, string> _values;
-
-    private TestData(Dictionary<string, string> values) => _values = values;
-
-    public string? this[string variable] => _values.TryGetValue(variable, out var value) && value.Trim() is { Length: > 0 } text ? text : null;
-
-    public IEnumerable<string> Variables => _values.Keys;
-
     /// <summary>Reads the file; a problem and null when it is torn or something else.</summary>
-    public static TestData? Read(InputFile file, Problems problems)
+    public static TestData? Variables(InputFile file, Problems problems)
     {
         try
         {
             using var json = JsonDocument.Parse(file.ReadAll());
             if (json.RootElement.ValueKind == JsonValueKind.Object)
             {
-                return new(json.RootElement.EnumerateObject()
+                return new TestData(json.RootElement.EnumerateObject()
                     .Where(p => p.Value.ValueKind == JsonValueKind.String)
                     .ToDictionary(p => p.Name, p => p.Value.GetString()!));
             }
@@ -38,13 +28,9 @@ internal sealed class TestData
         problems.Add($"{file.Name} is not an object of variables as bitbake writes it; deploy the image again.");
         return null;
     }
-}
 
-/// <summary>One line of an image manifest: <c>package arch version</c>.</summary>
-internal sealed record Package(string Name, string Arch, string Version)
-{
     /// <summary>Reads a manifest; a problem and an empty list when it is something else.</summary>
-    public static IReadOnlyList<Package> ReadManifest(InputFile file, Problems problems)
+    public static IReadOnlyList<Package> Manifest(InputFile file, Problems problems)
     {
         var packages = new List<Package>();
         var line = 0;
@@ -54,7 +40,7 @@ internal sealed record Package(string Name, string Arch, string Version)
             if (string.IsNullOrWhiteSpace(text)) continue;
             if (text.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [var name, var arch, var version])
             {
-                packages.Add(new(name, arch, version));
+                packages.Add(new Package(name, arch, version));
                 continue;
             }
 

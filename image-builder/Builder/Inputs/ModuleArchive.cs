@@ -1,49 +1,15 @@
-using System.Text;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images;
 using OsBuild.Images.Compression;
 using OsBuild.Images.Trees;
 
 namespace OsBuild.ImageBuilder.Inputs;
 
-/// <summary>The kernel modules that came with a build.</summary>
-/// <param name="Version">The kernel they are for.</param>
-/// <param name="Index">Which needs which.</param>
-/// <param name="Blocks">4 KiB blocks they take when they are put into the root.</param>
-/// <param name="Inodes">Inodes they take.</param>
-/// <param name="InRootfs">True when the root file system has them already.</param>
-internal sealed record ModuleSet(string Version, ModuleIndex Index, long Blocks, long Inodes, bool InRootfs)
+/// <summary>Reads the modules archive that bitbake deploys beside a kernel.</summary>
+internal static class ModuleArchive
 {
-    /// <summary>The small tables of depmod that the builder reads.</summary>
-    public static readonly string[] Tables = ["modules.dep", "modules.builtin", "modules.softdep", "modules.alias"];
-
-    /// <summary>True for the tables of any kernel version, in a rootfs or a modules archive.</summary>
-    public static bool IsTable(string path) => VersionOf(path) is not null && Tables.Contains(path[(path.LastIndexOf('/') + 1)..]) && path.Count(c => c == '/') <= 4;
-
-    /// <summary>VERSION of <c>[usr/]lib/modules/VERSION/...</c>; null for other paths.</summary>
-    public static string? VersionOf(string path)
-    {
-        var parts = path.Split('/');
-        var at = parts is ["usr", "lib", "modules", ..] ? 3 : parts is ["lib", "modules", ..] ? 2 : -1;
-        return at > 0 && parts.Length > at ? parts[at] : null;
-    }
-
-    public static ModuleIndex IndexFrom(Func<string, byte[]?> table)
-    {
-        string Text(string name) => table(name) is { } bytes ? Encoding.UTF8.GetString(bytes) : "";
-        return new(Text("modules.dep"), Text("modules.builtin"), Text("modules.softdep"), Text("modules.alias"));
-    }
-
-    /// <summary>The modules a rootfs has for a kernel; null when it has none.</summary>
-    public static ModuleSet? FromRootfs(RootfsFacts rootfs, string version)
-    {
-        var folder = rootfs.Names.Resolve("lib/modules/" + version);
-        return folder is not null && rootfs.Kept.ContainsKey(folder + "/modules.dep")
-            ? new(version, IndexFrom(name => rootfs.Kept.GetValueOrDefault($"{folder}/{name}")), 0, 0, true)
-            : null;
-    }
-
     /// <summary>Reads a modules archive once; a problem and null when it is torn or for another kernel.</summary>
-    public static ModuleSet? FromArchive(InputFile archive, string? kernelVersion, Problems problems)
+    public static ModuleSet? Scan(InputFile archive, string? kernelVersion, Problems problems)
     {
         var tables = new Dictionary<string, byte[]>(StringComparer.Ordinal);
         var versions = new SortedSet<string>(StringComparer.Ordinal);
@@ -54,8 +20,8 @@ internal sealed record ModuleSet(string Version, ModuleIndex Index, long Blocks,
             {
                 inodes++;
                 blocks += node.Kind == NodeKind.Directory ? 1 : (node.Size + 4095) / 4096;
-                if (VersionOf(node.Path) is { } version) versions.Add(version);
-                if (node.Kind != NodeKind.File || !IsTable(node.Path)) continue;
+                if (ModuleSet.VersionOf(node.Path) is { } version) versions.Add(version);
+                if (node.Kind != NodeKind.File || !ModuleSet.IsTable(node.Path)) continue;
                 var bytes = new byte[node.Size];
                 content.ReadExactly(bytes);
                 tables[node.Path[(node.Path.IndexOf("modules/", StringComparison.Ordinal) + 8)..]] = bytes;
@@ -80,7 +46,7 @@ internal sealed record ModuleSet(string Version, ModuleIndex Index, long Blocks,
             return null;
         }
 
-        return new(ours, IndexFrom(name => tables.GetValueOrDefault($"{ours}/{name}")), blocks, inodes, false);
+        return new ModuleSet(ours, ModuleSet.IndexFrom(name => tables.GetValueOrDefault($"{ours}/{name}")), blocks, inodes, false);
     }
 
     /// <summary>The entries of a modules archive, whatever it is compressed with.</summary>
@@ -90,11 +56,7 @@ internal sealed record ModuleSet(string Version, ModuleIndex Index, long Blocks,
         using var tar = Codecs.OpenRead(raw, Codecs.Detect(archive.Head(Codecs.HeaderSize)));
         foreach (var entry in TarTree.Read(tar)) yield return entry;
     }
-}
 
-/// <summary>Takes single modules out of an archive.</summary>
-internal static class ModuleContent
-{
     /// <summary>The modules, decompressed, in the order of <paramref name="paths"/> (as modules.dep names them); those that the archive
     /// does not have are left out. The kernel inserts plain files only, unless it was built to decompress.</summary>
     public static IReadOnlyList<(string Path, byte[] Content)> Take(IEnumerable<TreeEntry> entries, string version, IReadOnlyList<string> paths)

@@ -1,4 +1,4 @@
-namespace OsBuild.ImageBuilder.Inputs;
+namespace OsBuild.ImageBuilder.Facts;
 
 /// <summary>Everything that is wrong with a job, one sentence each, so that a person mends all of it before the next try.</summary>
 internal sealed class Problems

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images;
 using OsBuild.Images.Compression;
 using OsBuild.Images.Trees;
@@ -7,21 +8,14 @@ using YamlDotNet.RepresentationModel;
 
 namespace OsBuild.ImageBuilder.Inputs;
 
-/// <summary>The files a user adds to a deploy directory.</summary>
-internal sealed record UserFiles
+/// <summary>Reads the files a user adds to a deploy directory.</summary>
+internal static class UserFileReader
 {
     // FAT32: the size field of a directory entry has 32 bits.
     private const long MaxFatFile = uint.MaxValue;
 
     // Of manifest.json in an archive of docker save.
     private const string ConfigKey = "Config";
-
-    public InputFile? Supervisor { get; init; }
-    public InputFile? Compose { get; init; }
-    public InputFile? Config { get; init; }
-
-    /// <summary>Container image archives and their names in <c>apps/</c>.</summary>
-    public IReadOnlyList<PlacedFile> Apps { get; init; } = [];
 
     /// <summary>Looks at the files; what is wrong with them goes to the problems.</summary>
     /// <param name="supervisor">The supervisor binary; null when there is none, which was told elsewhere.</param>
@@ -53,7 +47,7 @@ internal sealed record UserFiles
                 apps.Add(new(file, name));
         }
 
-        return new() { Supervisor = program, Compose = composeFile, Config = configFile, Apps = apps };
+        return new UserFiles { Supervisor = program, Compose = composeFile, Config = configFile, Apps = apps };
     }
 
     private static YamlMappingNode? Yaml(InputFile file, Problems problems)

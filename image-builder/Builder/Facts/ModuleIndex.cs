@@ -1,4 +1,4 @@
-namespace OsBuild.ImageBuilder.Inputs;
+namespace OsBuild.ImageBuilder.Facts;
 
 /// <summary>Which kernel modules need which others: the files depmod makes in <c>lib/modules/VERSION</c>. Pure.</summary>
 internal sealed class ModuleIndex
