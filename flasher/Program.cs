@@ -9,11 +9,16 @@ using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Cancel);
 
 var json = new Option<bool>("--json") { Description = "One JSON object per line, for scripts." };
 var image = new Argument<string>("image") { Description = "The image, a file or an http(s) address: raw, .gz, .xz, .zst, .bz2 or .zip." };
-var to = new Option<string[]>("--to") { Description = "The drive to write to; several may be named.", Required = true, AllowMultipleArgumentsPerToken = true };
+var to = new Option<string[]>("--to") { Description = "The drive to write to; several may be named. Without it, choose from a list.", AllowMultipleArgumentsPerToken = true };
 var yes = new Option<bool>("--yes", "-y") { Description = "Do not ask." };
 var noVerify = new Option<bool>("--no-verify") { Description = "Do not read the drive back. It is faster and finds no bad drive." };
 var noMap = new Option<bool>("--no-map") { Description = "Write everything, also what the block map beside the image leaves out." };
+var timeout = new Option<int>("--timeout") { Description = "Seconds after which a drive or server that does not answer is given up.", DefaultValueFactory = _ => 120 };
+timeout.Validators.Add(result => { if (result.Tokens is [var token] && !(int.TryParse(token.Value, out var seconds) && seconds > 0)) result.AddError("--timeout is a number of seconds, such as 120."); });
 var sha256 = new Option<string>("--sha256") { Description = "SHA-256 that the image must have; checked before anything is written." };
+var set = new Option<string[]>("--set") { Description = "A setting for this device, KEY=VALUE (@FILE for a value from a file): hostname, network.eth0.address, wifi.ssid, wifi.psk, ssh.authorized_keys, ..." };
+var configJson = new Option<string>("--config-json") { Description = "The config.json of a fleet, for the boot partition." };
+var compose = new Option<string>("--compose") { Description = "The compose.yaml of an app, for the boot partition." };
 var noProbe = new Option<bool>("--no-probe") { Description = "Do not look for counterfeit capacity before writing." };
 var eject = new Option<bool>("--eject") { Description = "Eject the drive when it is done." };
 var allow = new Option<string>("--allow-system-disk") { Description = "Serial or model, in full, of a system disk that may be overwritten after all." };
@@ -21,17 +26,22 @@ var allow = new Option<string>("--allow-system-disk") { Description = "Serial or
 var list = new Command("list", "Shows every drive and whether it may be written, with the reasons.") { json };
 list.SetAction(parsed => ListCommand.Run(parsed.GetValue(json)));
 
-var write = new Command("write", "Writes an image to one or more drives and reads it back.") { image, to, yes, noVerify, noMap, noProbe, sha256, eject, json, allow };
+var write = new Command("write", "Writes an image to one or more drives and reads it back.") { image, to, yes, noVerify, noMap, noProbe, sha256, set, configJson, compose, eject, timeout, json, allow };
 write.SetAction(parsed => WriteCommand.Write(Typed(parsed), stop.Token));
 
-var verify = new Command("verify", "Compares a drive with an image; changes nothing.") { image, to, noMap, sha256, json };
+var verify = new Command("verify", "Compares a drive with an image; changes nothing.") { image, to, noMap, sha256, set, configJson, compose, timeout, json };
 verify.SetAction(parsed => WriteCommand.Verify(Typed(parsed), stop.Token));
 
 var drive = new Argument<string>("drive") { Description = "The drive to copy from." };
-var clone = new Command("clone", "Copies a whole drive to one or more others and reads them back.") { drive, to, yes, noVerify, eject, json, allow };
+var clone = new Command("clone", "Copies a whole drive to one or more others and reads them back.") { drive, to, yes, noVerify, eject, timeout, json, allow };
 clone.SetAction(parsed => WriteCommand.Write(Typed(parsed) with { Image = parsed.GetValue(drive)!, FromDrive = true }, stop.Token));
 
-var root = new RootCommand("Writes operating system images to cards and drives, and to nothing else.") { list, write, verify, clone };
+var port = new Option<int>("--port") { Description = "Port of the page; without it any that is free." };
+var noBrowser = new Option<bool>("--no-browser") { Description = "Print the address and open nothing." };
+var ui = new Command("ui", "Opens a page in the browser for choosing image and drive, on this computer only.") { port, noBrowser };
+ui.SetAction(parsed => UiCommand.Run(parsed.GetValue(port), !parsed.GetValue(noBrowser), stop.Token));
+
+var root = new RootCommand("Writes operating system images to cards and drives, and to nothing else.") { list, write, verify, clone, ui };
 var parsed = root.Parse(args);
 if (parsed.Errors.Count == 0) return parsed.Invoke();
 foreach (var error in parsed.Errors) Console.Error.WriteLine($"flasher: {error.Message}");
@@ -48,7 +58,11 @@ WriteArguments Typed(ParseResult result) => new()
     Json = result.GetValue(json),
     Probe = !result.GetValue(noProbe),
     Eject = result.GetValue(eject),
+    Timeout = TimeSpan.FromSeconds(result.GetValue(timeout)),
     Sha256 = result.GetValue(sha256),
+    Set = result.GetValue(set) ?? [],
+    ConfigJson = result.GetValue(configJson),
+    Compose = result.GetValue(compose),
     AllowSystemDisk = result.GetValue(allow),
 };
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OsBuild.Flasher.Choosing;
 using OsBuild.Flasher.Drives;
 using OsBuild.Flasher.Sources;
 using OsBuild.Flasher.Writing;
@@ -29,7 +30,16 @@ internal sealed record WriteArguments
 
     public bool Probe { get; init; } = true;
 
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(120);
+
     public string? Sha256 { get; init; }
+
+    /// <summary>Settings for the boot partition, as typed: <c>KEY=VALUE</c>.</summary>
+    public IReadOnlyList<string> Set { get; init; } = [];
+
+    public string? ConfigJson { get; init; }
+
+    public string? Compose { get; init; }
 
     public string? AllowSystemDisk { get; init; }
 }
@@ -40,12 +50,15 @@ internal static class WriteCommand
     public static int Write(WriteArguments typed, CancellationToken stop) => Guarded(typed.Json, () =>
     {
         SystemFacts Gather() => typed.FromDrive ? WithSource(Targets.Gather(null), typed.Image) : Targets.Gather(HttpImage.IsAddress(typed.Image) ? null : typed.Image);
-        if (!Targets.IsPrivileged && typed.FromDrive) return Elevation.Offer("Reading a drive needs root", typed.Json || typed.Yes);
+        var choose = typed.To.Count == 0;
+        if (choose && (typed.Json || typed.Yes || !TerminalChooser.Possible)) throw new RefusedException("Name a drive with --to; flasher list shows them. Nothing was written.");
+        if (!Targets.IsPrivileged && (typed.FromDrive || choose || typed.To.Any(t => !Targets.IsOrdinaryFile(t))))
+            return Elevation.Offer(typed.FromDrive ? "Reading a drive needs more rights" : "Writing to a drive needs more rights", typed.Json || typed.Yes);
         var facts = Gather();
         var request = Request(typed, facts);
-        if (!Targets.IsPrivileged && request.Targets.Any(t => !Targets.IsOrdinaryFile(t))) return Elevation.Offer("Writing to a drive needs root", typed.Json || typed.Yes);
-        var targets = FlashSession.Judge(request, facts);
-        if (!typed.Yes) Confirm(typed, targets);
+        var targets = choose ? TerminalChooser.Choose(typed.Image, request.Source.Length, Gather, stop) : FlashSession.Judge(request, facts);
+        if (choose) request = request with { Targets = [.. targets.Select(t => t.Name)] };
+        else if (!typed.Yes) Confirm(typed, targets);
         var view = new ProgressView(FlashState.For(targets.Select(t => t.Name)), typed.Json ? Console.Out : Console.Error, typed.Json, !typed.Json && !Console.IsErrorRedirected, TimeProvider.System);
         var outcomes = FlashSession.Run(request, targets, Gather, TimeProvider.System, view.Show, stop);
         return Conclude(typed.Json, outcomes);
@@ -53,7 +66,8 @@ internal static class WriteCommand
 
     public static int Verify(WriteArguments typed, CancellationToken stop) => Guarded(typed.Json, () =>
     {
-        var source = ImageFile.Open(typed.Image, typed.UseMap, typed.Sha256);
+        if (typed.To.Count == 0) throw new RefusedException("Name a drive with --to; flasher list shows them.");
+        var source = ImageSource(typed);
         var facts = Targets.Gather(typed.Image);
         if (!Targets.IsPrivileged && typed.To.Any(t => !Targets.IsOrdinaryFile(t))) return Elevation.Offer("Reading a drive needs root", typed.Json);
         var view = new ProgressView(FlashState.For(typed.To), typed.Json ? Console.Out : Console.Error, typed.Json, !typed.Json && !Console.IsErrorRedirected, TimeProvider.System);
@@ -74,12 +88,18 @@ internal static class WriteCommand
     private static FlashRequest Request(WriteArguments typed, SystemFacts facts) => new()
     {
         ImagePath = typed.Image,
-        Source = typed.FromDrive ? DriveSource.Open(typed.Image, facts with { Uses = [.. facts.Uses.Where(u => u.Kind != UseKind.Image)] }) : ImageFile.Open(typed.Image, typed.UseMap, typed.Sha256),
+        Source = typed.FromDrive ? DriveSource.Open(typed.Image, facts with { Uses = [.. facts.Uses.Where(u => u.Kind != UseKind.Image)] }) : ImageSource(typed),
         Targets = typed.To,
         AllowSystemDisk = typed.AllowSystemDisk,
         Eject = typed.Eject,
-        Options = new CopyOptions { Verify = typed.Verify, ProbeCapacity = typed.Probe },
+        Options = new CopyOptions { Verify = typed.Verify, ProbeCapacity = typed.Probe, StallLimit = typed.Timeout },
     };
+
+    private static CopySource ImageSource(WriteArguments typed)
+    {
+        var configuration = BootSettings.Parse(typed.Set, typed.ConfigJson, typed.Compose);
+        return BootSettings.Configured(ImageFile.Open(typed.Image, typed.UseMap, typed.Sha256, typed.Timeout), configuration);
+    }
 
     private static void Confirm(WriteArguments typed, IReadOnlyList<JudgedTarget> targets)
     {
@@ -116,24 +136,16 @@ internal static class WriteCommand
         {
             return act();
         }
-        catch (RefusedException e)
+        catch (Exception e) when (Ending.Of(e) is not null)
         {
-            return Say(json, "refused", e.Message, 2);
-        }
-        catch (OperationCanceledException)
-        {
-            return Say(json, "failed", "Stopped. Nothing was written.", 1);
-        }
-        catch (Exception e) when (e is IOException or ImageException or UnauthorizedAccessException)
-        {
-            return Say(json, "failed", e.Message, 1);
+            return Say(json, Ending.Of(e)!);
         }
     }
 
-    private static int Say(bool json, string result, string message, int code)
+    private static int Say(bool json, Ending ending)
     {
-        if (json) Console.Out.WriteLine(JsonSerializer.Serialize(new ResultLine(result, message), OutputJson.Default.ResultLine));
-        else Console.Error.WriteLine($"flasher: {message}");
-        return code;
+        if (json) Console.Out.WriteLine(JsonSerializer.Serialize(new ResultLine(ending.Result, ending.Message), OutputJson.Default.ResultLine));
+        else Console.Error.WriteLine($"flasher: {ending.Message}");
+        return ending.ExitCode;
     }
 }

@@ -12,7 +12,7 @@ internal static class HttpImage
     public static bool IsAddress(string path) => path.StartsWith("http://", StringComparison.OrdinalIgnoreCase) || path.StartsWith("https://", StringComparison.OrdinalIgnoreCase);
 
     /// <exception cref="RefusedException">There is no image at the address.</exception>
-    public static CopySource Open(string address, string? sha256)
+    public static CopySource Open(string address, string? sha256, TimeSpan patience)
     {
         var client = new HttpClient(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(20), AutomaticDecompression = DecompressionMethods.None }) { Timeout = Timeout.InfiniteTimeSpan };
         try
@@ -20,7 +20,7 @@ internal static class HttpImage
             long? length;
             var head = new byte[Codecs.HeaderSize];
             Codec codec;
-            using (var first = new HttpStream(client, new Uri(address)))
+            using (var first = new HttpStream(client, new Uri(address), patience))
             {
                 var got = first.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
                 if (got == 0) throw new RefusedException($"{address} is empty; there is nothing to write.");
@@ -37,7 +37,7 @@ internal static class HttpImage
                 Open = () =>
                 {
                     Interlocked.Exchange(ref consumed, 0);
-                    Stream packed = new ProgressStream(new HttpStream(client, new Uri(address)), got => Interlocked.Add(ref consumed, got));
+                    Stream packed = new ProgressStream(new HttpStream(client, new Uri(address), patience), got => Interlocked.Add(ref consumed, got));
                     if (sha256 is not null) packed = new DigestStream(packed, ImageFile.ParseDigest(sha256, "--sha256"), address);
                     return codec == Codec.None ? packed : new OwningStream(Codecs.OpenRead(packed, codec), packed);
                 },
@@ -57,7 +57,8 @@ internal static class HttpImage
 internal sealed class HttpStream : Stream
 {
     private const int Attempts = 6;
-    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(30);
+    private readonly TimeSpan _silence;
     private readonly HttpClient _client;
     private readonly Uri _address;
     private Stream? _body;
@@ -66,9 +67,10 @@ internal sealed class HttpStream : Stream
     private long _position;
     private int _failures;
 
-    public HttpStream(HttpClient client, Uri address)
+    public HttpStream(HttpClient client, Uri address, TimeSpan patience)
     {
         (_client, _address) = (client, address);
+        _silence = patience < LongestSilence ? patience : LongestSilence;
         Connect();
     }
 
@@ -109,7 +111,8 @@ internal sealed class HttpStream : Stream
             {
                 _body?.Dispose();
                 _body = null;
-                if (++_failures >= Attempts) throw new IOException($"{_address} cannot be read on: {e.Message.TrimEnd('.')}.", e);
+                var cause = e is OperationCanceledException ? "the server does not answer" : e.Message.TrimEnd('.');
+                if (++_failures >= Attempts) throw new IOException($"{_address} cannot be read on: {cause}.", e);
                 Thread.Sleep(TimeSpan.FromMilliseconds(100 << _failures));
             }
         }
@@ -117,7 +120,7 @@ internal sealed class HttpStream : Stream
 
     private int ReadSome(Span<byte> buffer)
     {
-        using var quiet = new CancellationTokenSource(Quiet);
+        using var quiet = new CancellationTokenSource(_silence);
         var piece = System.Buffers.ArrayPool<byte>.Shared.Rent(Math.Min(buffer.Length, 128 << 10));
         try
         {
@@ -141,8 +144,8 @@ internal sealed class HttpStream : Stream
             else if (_changed is { } changed) request.Headers.IfRange = new RangeConditionHeaderValue(changed);
         }
 
-        using var quiet = new CancellationTokenSource(Quiet);
-        var answer = _client.Send(request, HttpCompletionOption.ResponseHeadersRead, quiet.Token);
+        using var quiet = new CancellationTokenSource(_silence);
+        var answer = Ask(request, quiet.Token);
         if (!answer.IsSuccessStatusCode) throw new HttpRequestException($"the server answers {(int)answer.StatusCode} {answer.ReasonPhrase}");
         if (_position == 0)
         {
@@ -152,6 +155,18 @@ internal sealed class HttpStream : Stream
 
         _body = answer.Content.ReadAsStream(quiet.Token);
         if (_position > 0 && answer.StatusCode != HttpStatusCode.PartialContent) SkipToPosition(answer);
+    }
+
+    private HttpResponseMessage Ask(HttpRequestMessage request, CancellationToken quiet)
+    {
+        try
+        {
+            return _client.Send(request, HttpCompletionOption.ResponseHeadersRead, quiet);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new IOException("the server does not answer");
+        }
     }
 
     /// <summary>A server that knows no ranges sends all again; one whose file has changed too, and that must not be mixed.</summary>

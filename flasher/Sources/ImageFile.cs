@@ -21,10 +21,26 @@ internal sealed class ImageFile
     /// <param name="path">The image: raw, or compressed in any way that <see cref="Codecs"/> knows.</param>
     /// <param name="useMap">Look for a block map.</param>
     /// <param name="sha256">SHA-256 the file or the image in it must have, in hex, or null.</param>
+    /// <param name="patience">How long a server may be silent.</param>
     /// <exception cref="RefusedException">It cannot be used; the message says why.</exception>
-    public static CopySource Open(string path, bool useMap, string? sha256)
+    public static CopySource Open(string path, bool useMap, string? sha256, TimeSpan patience)
     {
-        if (HttpImage.IsAddress(path)) return HttpImage.Open(path, sha256);
+        if (HttpImage.IsAddress(path)) return HttpImage.Open(path, sha256, patience);
+        var (codec, length) = Peek(path);
+        try
+        {
+            return new ImageFile(path, codec, length).Source(useMap, sha256);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new RefusedException($"{path} cannot be read: {e.Message.TrimEnd('.')}.");
+        }
+    }
+
+    /// <summary>What kind of file it is, and its length in bytes.</summary>
+    /// <exception cref="RefusedException">It is no image; the message says what it is.</exception>
+    public static (Codec Codec, long Length) Peek(string path)
+    {
         try
         {
             if (Directory.Exists(path)) throw new RefusedException($"{path} is a folder; name an image file.");
@@ -33,8 +49,7 @@ internal sealed class ImageFile
             var got = file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
             if (got == 0) throw new RefusedException($"{path} is empty; there is nothing to write.");
             if (head.AsSpan().StartsWith("version https://"u8)) throw new RefusedException($"{path} is a git-lfs pointer, not an image; run git lfs pull.");
-            var image = new ImageFile(path, Codecs.Detect(head.AsSpan(0, got)), file.Length);
-            return image.Source(useMap, sha256);
+            return (Codecs.Detect(head.AsSpan(0, got)), file.Length);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

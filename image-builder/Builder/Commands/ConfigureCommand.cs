@@ -1,8 +1,9 @@
-using System.Text;
 using OsBuild.ImageBuilder.Building;
 using OsBuild.ImageBuilder.Facts;
 using OsBuild.ImageBuilder.Inputs;
 using OsBuild.ImageBuilder.Inspecting;
+using OsBuild.Images;
+using OsBuild.Images.Configuration;
 using OsBuild.Images.Fat;
 
 namespace OsBuild.ImageBuilder.Commands;
@@ -12,27 +13,21 @@ internal static class ConfigureCommand
 {
     public static int Run(string path, IReadOnlyList<string> set, long now, Reporter reporter)
     {
-        var problems = new Problems();
-        var settings = set.Select(s => ConfigKeys.Parse(s, f => File.Exists(f) ? File.ReadAllText(f) : null, problems)).OfType<Setting>().ToList();
-        problems.ThrowIfAny();
-        var changed = new List<string>();
+        var settings = Parse(set);
+        IReadOnlyList<string> changed;
         using (var image = OpenImage.Open(path, write: true))
         {
             var boot = image.Partitions.FirstOrDefault(p => p.FileSystem is FatReader && (p.Entry.Name is "boot" || string.Equals(p.FileSystem.Label, "boot", StringComparison.OrdinalIgnoreCase)))
                 ?? throw new RefusedException($"{path} has no boot partition with FAT; it is not an image of this builder.");
-            var editor = new FatEditor(boot.Content);
-            void Write(string name, string? text)
+            try
             {
-                var old = Paths.Text(boot.FileSystem!, name);
-                if (old == text) return;
-                if (text is null) editor.Delete(name);
-                else editor.WriteFile(name, Encoding.UTF8.GetBytes(text), now);
-                changed.Add(name);
+                changed = new BootConfiguration { Settings = settings }.WriteTo(boot.Content, now);
+            }
+            catch (ImageException e)
+            {
+                throw new RefusedException($"{path}: {e.Message}");
             }
 
-            var keys = settings.Where(s => s.Key != "fleet").ToList();
-            if (keys.Count > 0) Write("config.yaml", ConfigKeys.Apply(Paths.Text(boot.FileSystem!, "config.yaml"), keys));
-            foreach (var fleet in settings.Where(s => s.Key == "fleet")) Write("config.json", fleet.Value.Length == 0 ? null : fleet.Value + "\n");
             boot.Content.Flush();
         }
 
@@ -40,4 +35,20 @@ internal static class ConfigureCommand
         Companions.Refresh(path);
         return reporter.Done($"{path}: {string.Join(" and ", changed)} written");
     }
+
+    private static List<Setting> Parse(IReadOnlyList<string> set)
+    {
+        var problems = new Problems();
+        List<Setting> settings = [];
+        foreach (var text in set)
+        {
+            if (ConfigKeys.Parse(text, f => File.Exists(f) ? File.ReadAllText(f) : null, out var problem) is { } setting) settings.Add(setting);
+            else problems.Add($"--set {problem}{Near(text.Split('=')[0])}.");
+        }
+
+        problems.ThrowIfAny();
+        return settings;
+    }
+
+    private static string Near(string key) => ConfigKeys.IsKnown(key) ? "" : Nearest.Hint(key, ConfigKeys.Known);
 }

@@ -22,6 +22,9 @@ public sealed record CopySource
 
     /// <summary>SHA-256 that the decoded bytes must have, or null.</summary>
     public byte[]? Sha256 { get; init; }
+
+    /// <summary>What is changed on the way. Digest and map speak of the image without it; the medium is held to the image with it.</summary>
+    public IReadOnlyList<ImageEdit> Edits { get; init; } = [];
 }
 
 /// <summary>How to copy.</summary>

@@ -172,7 +172,7 @@ public sealed class ImageCopier : IDisposable
             {
                 chunk.Hold(0, length, 1);
                 _head = chunk;
-                var first = XxHash64.Hash(chunk.Memory.Span[..length]);
+                var first = XxHash64.Hash(chunk.Memory.Span[..length], ImageEdit.Digest(_source.Edits));
                 foreach (var lane in _lanes) lane.Begin(first, _source.Length);
                 continue;
             }

@@ -43,6 +43,7 @@ internal sealed class ImageReader : IDisposable
         _mapCheck?.Check(bytes, Position);
         var padded = (got + _sectorSize - 1) / _sectorSize * _sectorSize;
         buffer[got..padded].Clear();
+        ImageEdit.Apply(_source.Edits, bytes, Position);
         ExtentScan.Cut(buffer[..padded], Position, _map, _findZeros, extents);
         Position += got;
         if (_source.Length is { } length && Position > length)

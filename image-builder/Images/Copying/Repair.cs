@@ -57,6 +57,7 @@ internal sealed class Repair(CopySource source, Written image, CopyOptions optio
                     stream ??= source.Open();
                     Skip(stream, extent.Offset - position, there.Span, lane, stop);
                     position = extent.Offset + ImageReader.Fill(stream, bytes);
+                    ImageEdit.Apply(source.Edits, bytes, extent.Offset);
                 }
 
                 if (!Lane.Matches(extent, bytes))

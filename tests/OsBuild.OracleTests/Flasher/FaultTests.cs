@@ -220,38 +220,97 @@ public sealed class FaultTests
         HeadIsBlank(run.Device);
     }
 
+    [Fact]
+    public void Killed_in_the_middle_the_next_run_goes_on_from_there()
+    {
+        var image = new byte[160 * MiB];
+        new Random(1).NextBytes(image);
+        var file = Folder.File("a.img", image);
+        using var device = new LoopDevice(176 * MiB);
+        using (var run = new SlowRun(device, file, 48 * MiB, until: 120 * MiB))
+        {
+            run.Process.Kill();
+            run.Process.WaitForExit();
+        }
+
+        HeadIsBlankButForTheNote(device);
+        var said = Cli.Ends(0, "\"ok\"", "write", file, "--to", device.Path, "--yes", "--json", "--no-probe");
+        var target = System.Text.Json.JsonDocument.Parse(said.Split('\n').Single(l => l.Contains("\"skipped\""))).RootElement;
+        Assert.True(target.GetProperty("skipped").GetInt64() >= 32 * MiB && target.GetProperty("verified").GetInt64() >= 159 * MiB, said);
+        Assert.True(image.AsSpan().SequenceEqual(device.Read(image.Length)));
+    }
+
+    private static void HeadIsBlankButForTheNote(LoopDevice device) => Assert.True(device.Read(4096).AsSpan().IndexOfAnyExcept((byte)0) < 0, "no boot record");
+
+    [Fact]
+    public void The_chosen_disk_is_another_one_when_writing_begins()
+    {
+        // The device goes and comes back under the same name while the flasher waits for the word.
+        var image = Folder.File("a.img", Folder.Image(4 * MiB));
+        string path;
+        using var process = new Process { StartInfo = new ProcessStartInfo("script", ["-qefc", $"{Cli.Program} write {image} --to {Again(out path)}", "/dev/null"]) { RedirectStandardInput = true, RedirectStandardOutput = true } };
+        Judge.Require("script");
+        process.Start();
+        var said = new System.Text.StringBuilder();
+        while (!said.ToString().Contains("to go on", StringComparison.Ordinal) && process.StandardOutput.Read() is >= 0 and var letter) said.Append((char)letter);
+        Judge.Run("losetup", "-d", path).MustPass("losetup");
+        var other = LoopDevice.NewFile(16 * MiB);
+        Judge.Run("losetup", path, other).MustPass("losetup");
+        try
+        {
+            process.StandardInput.Write(path["/dev/".Length..] + "\n");
+            process.StandardInput.Flush();
+            Assert.Contains("swapped", process.StandardOutput.ReadToEnd(), StringComparison.Ordinal);
+            process.WaitForExit();
+            Assert.Equal(2, process.ExitCode);
+            Assert.All(File.ReadAllBytes(other), b => Assert.Equal(0, b));
+        }
+        finally
+        {
+            Judge.Run("losetup", "-d", path);
+        }
+    }
+
+    private static string Again(out string path) => path = Judge.Run("losetup", "-f", "--show", LoopDevice.NewFile(16 * MiB)).MustPass("losetup").Output.Trim();
+
     /// <summary>A write onto a device that the kernel throttles, waited for until it is in the middle.</summary>
     private sealed class SlowRun : IDisposable
     {
-        private readonly string _throttle;
+        private readonly LoopDevice? _own;
+        private readonly Throttle _throttle;
 
-        private SlowRun()
+        private SlowRun(LoopDevice own)
+            : this(own, Folder.File("a.img", Random48()), 8 * MiB, 4 * MiB) => _own = own;
+
+        public SlowRun(LoopDevice device, string image, int bytesPerSecond, int until)
         {
-            Device = new LoopDevice(64 * MiB);
-            var image = new byte[48 * MiB];
-            new Random(1).NextBytes(image);
-            const string Group = "/sys/fs/cgroup/blkio";
-            _throttle = $"7:{Device.Path["/dev/loop".Length..]}";
-            Assert.SkipUnless(File.Exists(Group + "/blkio.throttle.write_bps_device"), "no blkio throttle here");
-            File.WriteAllText(Group + "/blkio.throttle.write_bps_device", _throttle + " 8388608");
-            Process = Process.Start(new ProcessStartInfo(Cli.Program, ["write", Folder.File("a.img", image), "--to", Device.Path, "--yes"]) { RedirectStandardError = true })!;
+            Device = device;
+            _throttle = new Throttle(device, bytesPerSecond);
+            Process = Process.Start(new ProcessStartInfo(Cli.Program, ["write", image, "--to", Device.Path, "--yes", "--no-probe"]) { RedirectStandardError = true })!;
             var limit = Stopwatch.StartNew();
-            while (Device.Read(4 * MiB)[^1] == 0 && Device.Read(3 * MiB)[^1] == 0 && limit.Elapsed < TimeSpan.FromSeconds(20)) Thread.Sleep(20);
+            while (Device.Read(until)[^1] == 0 && Device.Read(until - MiB)[^1] == 0 && limit.Elapsed < TimeSpan.FromSeconds(40)) Thread.Sleep(20);
         }
 
         public LoopDevice Device { get; }
 
         public Process Process { get; }
 
-        public static SlowRun Start() => new();
+        public static SlowRun Start() => new(new LoopDevice(64 * MiB));
+
+        private static byte[] Random48()
+        {
+            var image = new byte[48 * MiB];
+            new Random(1).NextBytes(image);
+            return image;
+        }
 
         public void Dispose()
         {
             if (!Process.HasExited) Process.Kill();
             Process.WaitForExit();
             Process.Dispose();
-            File.WriteAllText("/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device", _throttle + " 0");
-            Device.Dispose();
+            _throttle.Dispose();
+            _own?.Dispose();
         }
     }
 }

@@ -1,59 +1,55 @@
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
-using OsBuild.ImageBuilder.Facts;
-using OsBuild.ImageBuilder.Inputs;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
-namespace OsBuild.ImageBuilder.Inspecting;
+namespace OsBuild.Images.Configuration;
 
-/// <summary>One <c>--set KEY=VALUE</c>. An empty value removes the key.</summary>
-internal readonly record struct Setting(string Key, string Value);
+/// <summary>One setting of a device.</summary>
+/// <param name="Key">One of <see cref="ConfigKeys.Known"/>, such as <c>network.eth0.address</c>.</param>
+/// <param name="Value">Its value as people type it; empty removes the key.</param>
+public readonly record struct Setting(string Key, string Value);
 
-/// <summary>The keys of config.yaml, checked and put in place. Pure: text in, text out.</summary>
-internal static class ConfigKeys
+/// <summary>The keys of config.yaml on the boot partition, checked and put in place. Pure: text in, text out.</summary>
+public static class ConfigKeys
 {
-    private static readonly string[] Known =
+    /// <summary>All keys; <c>eth0</c> and <c>NAME</c> stand for any name.</summary>
+    public static readonly IReadOnlyList<string> Known =
         ["hostname", "ntp", "network.eth0", "network.eth0.address", "network.eth0.gateway", "network.eth0.dns", "wifi.ssid", "wifi.psk", "wifi.country", "ssh.authorized_keys", "env.NAME", "fleet"];
 
-    /// <summary>Reads <c>KEY=VALUE</c>; what is wrong goes to the problems.</summary>
-    public static Setting? Parse(string text, Func<string, string?> readFile, Problems problems)
+    /// <summary>Reads <c>KEY=VALUE</c>; a value <c>@FILE</c> is the content of that file.</summary>
+    /// <param name="text">As typed.</param>
+    /// <param name="readFile">Gives the text of a file, or null when there is none.</param>
+    /// <param name="problem">What is wrong, in words that follow <c>--set</c>.</param>
+    public static Setting? Parse(string text, Func<string, string?> readFile, out string? problem)
     {
         var equals = text.IndexOf('=');
-        if (equals <= 0)
-        {
-            problems.Add($"--set {text} is not KEY=VALUE, such as hostname=kitchen.");
-            return null;
-        }
-
-        var (key, value) = (text[..equals], text[(equals + 1)..]);
-        if (value.StartsWith('@'))
-        {
-            if (readFile(value[1..]) is not { } content)
-            {
-                problems.Add($"--set {key}: there is no file {value[1..]}.");
-                return null;
-            }
-
-            value = content.Trim();
-        }
-
-        if (value.Length > 0 && Wrong(key, value) is { } wrong) problems.Add($"--set {key}: {wrong}.");
-        else if (value.Length == 0 && Wrong(key, "?") is { } unknown && unknown.StartsWith("there is no", StringComparison.Ordinal)) problems.Add($"--set {key}: {unknown}.");
-        else return new(key, value);
-        return null;
+        var (key, value) = equals > 0 ? (text[..equals], text[(equals + 1)..]) : ("", "");
+        var file = value.StartsWith('@') ? value[1..] : null;
+        var content = file is null ? value : readFile(file)?.Trim();
+        problem = equals <= 0 ? $"{text} is not KEY=VALUE, such as hostname=kitchen"
+            : !IsKnown(key) ? $"{key}: there is no such key; the keys are {string.Join(", ", Known)}"
+            : content is null ? $"{key}: there is no file {file}"
+            : content.Length > 0 && Wrong(key, content) is { } wrong ? $"{key}: {wrong}"
+            : null;
+        return problem is null ? new Setting(key, content!) : null;
     }
 
+    /// <summary>Whether there is such a key.</summary>
+    public static bool IsKnown(string key) => Wrong(key, "?") != NoKey;
+
+    private const string NoKey = "there is no such key";
+
     /// <summary>What is wrong with a value, or null.</summary>
-    internal static string? Wrong(string key, string value)
+    public static string? Wrong(string key, string value)
     {
         var parts = key.Split('.');
         return parts switch
         {
             ["hostname"] => value.Length <= 63 && value.All(c => char.IsAsciiLetterOrDigit(c) || c == '-') && value[0] != '-' && value[^1] != '-' ? null : "a host name has letters, digits and hyphens, at most 63, such as kitchen-2",
             ["ntp"] => null,
-            ["network", _] => value is "dhcp" or "off" ? null : "it is dhcp or off; a fixed address is network.IFACE.address=192.168.1.20/24",
+            ["network", { Length: > 0 }] => value is "dhcp" or "off" ? null : "it is dhcp or off; a fixed address is network.IFACE.address=192.168.1.20/24",
             ["network", _, "address"] => IsAddress(value) ? null : "it is an IPv4 address with its prefix, such as 192.168.1.20/24",
             ["network", _, "gateway"] => IsIPv4(value) ? null : "it is an IPv4 address, such as 192.168.1.1",
             ["network", _, "dns"] => value.Split(',').All(a => IPAddress.TryParse(a.Trim(), out _)) ? null : "it is a list of addresses, such as 192.168.1.1,9.9.9.9",
@@ -63,12 +59,12 @@ internal static class ConfigKeys
             ["ssh", "authorized_keys"] => value.Split('\n').All(IsKey) ? null : "it is a public key, such as ssh-ed25519 AAAA... name, or @FILE",
             ["env", var name] when name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_') => null,
             ["fleet"] => IsJsonObject(value) ? null : "it is the config.json of a fleet: fleet=@config.json",
-            _ => $"there is no such key{Inputs.Nearest.Hint(key, Known)}; the keys are {string.Join(", ", Known)}",
+            _ => NoKey,
         };
     }
 
     /// <summary>Puts settings into a config.yaml; null when nothing is left of it.</summary>
-    /// <exception cref="RefusedException">The old text is no YAML mapping.</exception>
+    /// <exception cref="ImageException">The old text is no YAML mapping.</exception>
     public static string Apply(string? old, IEnumerable<Setting> settings)
     {
         var root = Read(old);
@@ -91,10 +87,10 @@ internal static class ConfigKeys
         }
         catch (YamlException e)
         {
-            throw new RefusedException($"The config.yaml on the boot partition is not YAML (line {e.Start.Line}); mend it first, or remove it.");
+            throw new ImageException(ImageErrorKind.Corrupt, $"The config.yaml on the boot partition is not YAML (line {e.Start.Line}); mend it first, or remove it.");
         }
 
-        throw new RefusedException("The config.yaml on the boot partition is not a mapping of keys; mend it first, or remove it.");
+        throw new ImageException(ImageErrorKind.Corrupt, "The config.yaml on the boot partition is not a mapping of keys; mend it first, or remove it.");
     }
 
     private static void Put(YamlMappingNode root, Setting setting)

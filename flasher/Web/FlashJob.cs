@@ -1,0 +1,84 @@
+using System.Text.Json;
+using OsBuild.Flasher.Choosing;
+using OsBuild.Flasher.Commands;
+using OsBuild.Flasher.Drives;
+using OsBuild.Flasher.Sources;
+using OsBuild.Flasher.Writing;
+using OsBuild.Images.Configuration;
+using OsBuild.Images.Copying;
+
+namespace OsBuild.Flasher.Web;
+
+/// <summary>One write that the page has started, on a thread of its own.</summary>
+internal sealed class FlashJob : IDisposable
+{
+    private readonly WriteQuestion _asked;
+    private readonly BootConfiguration _configuration;
+    private readonly IReadOnlyList<Choice> _chosen;
+    private readonly CancellationTokenSource _stop;
+    private readonly Thread _thread;
+    private readonly Lock _lock = new();
+    private FlashState _state;
+    private string? _message;
+    private bool _ended;
+
+    public FlashJob(WriteQuestion asked, BootConfiguration configuration, IReadOnlyList<Choice> chosen, CancellationToken stop)
+    {
+        (_asked, _configuration, _chosen) = (asked, configuration, chosen);
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        _state = FlashState.For(chosen.Select(c => c.Disk.Device));
+        _thread = new Thread(Run) { Name = "write" };
+        _thread.Start();
+    }
+
+    public bool Ended => Volatile.Read(ref _ended);
+
+    /// <summary>How it stands, as JSON.</summary>
+    public string Json
+    {
+        get
+        {
+            lock (_lock)
+            {
+                var shape = new JobShape(Path.GetFileName(_asked.Image), _ended, _message, [.. _state.Targets.Select((t, i) => TargetShape.Of(t, _chosen[i].Disk.Model))]);
+                return JsonSerializer.Serialize(shape, WebJson.Default.JobShape);
+            }
+        }
+    }
+
+    public void Cancel() => _stop.Cancel();
+
+    /// <summary>Waits until the drives are let go of.</summary>
+    public void Wait() => _thread.Join();
+
+    private void Run()
+    {
+        string? message = null;
+        try
+        {
+            SystemFacts Gather() => Targets.Gather(HttpImage.IsAddress(_asked.Image) ? null : _asked.Image);
+            var request = new FlashRequest
+            {
+                ImagePath = _asked.Image,
+                Source = BootSettings.Configured(ImageFile.Open(_asked.Image, useMap: true, _asked.Sha256, new CopyOptions().StallLimit), _configuration),
+                Targets = [.. _chosen.Select(c => c.Disk.Device)],
+                Eject = _asked.Eject,
+                Options = new CopyOptions { Verify = _asked.Verify, ProbeCapacity = true },
+            };
+            FlashSession.Run(request, [.. _chosen.Select(c => new JudgedTarget(c.Disk.Device, c.Disk, c.Verdict))], Gather, TimeProvider.System, Show, _stop.Token);
+        }
+        catch (Exception e) when (Ending.Of(e) is not null)
+        {
+            message = Ending.Of(e)!.Message;
+        }
+
+        lock (_lock) (_message, _ended) = (message, true);
+    }
+
+    private void Show(CopyEvent happened)
+    {
+        lock (_lock) _state = _state.Apply(happened, TimeProvider.System.GetUtcNow());
+    }
+
+    public void Dispose() => _stop.Dispose();
+}

@@ -1,0 +1,76 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using OsBuild.Flasher.Choosing;
+using OsBuild.Flasher.Commands;
+using OsBuild.Flasher.Writing;
+
+namespace OsBuild.Flasher.Web;
+
+/// <summary>A drive as the page shows it.</summary>
+/// <param name="Id">Stands for this very disk: another one by the same name has another id.</param>
+internal sealed record DriveShape(string Id, string Device, string Name, long Size, string Transport, string? Refusal, IReadOnlyList<string> Warnings, IReadOnlyList<string> Holds)
+{
+    public static DriveShape Of(Choice choice) => new(
+        IdOf(choice), choice.Disk.Device, choice.Disk.Model.Length > 0 ? choice.Disk.Model : "Drive without a name", choice.Disk.Size, choice.Disk.Transport, choice.Refusal, choice.Verdict.Warnings, choice.Disk.Holds);
+
+    public static string IdOf(Choice choice) => Images.Copying.XxHash64.Hash(System.Text.Encoding.UTF8.GetBytes(choice.Identity)).ToString("x16");
+}
+
+/// <summary>What a chosen image is.</summary>
+/// <param name="Size">Bytes of the decoded image, or null when not known before it is decoded.</param>
+/// <param name="About">What is known of it, for a person.</param>
+internal sealed record ImageShape(string Path, string Name, long? Size, IReadOnlyList<string> About);
+
+/// <summary>One target of a running or ended write.</summary>
+internal sealed record TargetShape(string Device, string Name, string Phase, double? Fraction, long Done, long BytesPerSecond, int? SecondsLeft, int Rewritten, string? Result, string? Message)
+{
+    public static TargetShape Of(TargetState state, string name) => new(
+        state.Device, name, Names.Of(state.Phase), state.Fraction, state.Done, (long)state.BytesPerSecond, state.Left is { } left ? (int)left.TotalSeconds : null, state.RangesRewritten,
+        state.Outcome is { } outcome ? Names.Of(outcome.Result) : null, state.Outcome?.Message);
+}
+
+/// <summary>A write, running or ended.</summary>
+/// <param name="Message">The sentence that ends it before any target was touched, or null.</param>
+internal sealed record JobShape(string Image, bool Ended, string? Message, IReadOnlyList<TargetShape> Targets);
+
+/// <summary>A folder of this computer.</summary>
+internal sealed record FolderShape(string Path, string? Parent, IReadOnlyList<EntryShape> Entries, IReadOnlyList<EntryShape> Places);
+
+internal sealed record EntryShape(string Name, string Path, bool Folder, long Size);
+
+internal sealed record ErrorShape(string Error);
+
+internal sealed record ImageQuestion(string Path);
+
+internal sealed record FindQuestion(string Name, long Size);
+
+/// <summary>What the page sends to start a write.</summary>
+internal sealed record WriteQuestion
+{
+    public string Image { get; init; } = "";
+
+    public string? Sha256 { get; init; }
+
+    public IReadOnlyList<string> Drives { get; init; } = [];
+
+    public bool Verify { get; init; } = true;
+
+    public bool Eject { get; init; }
+
+    public IReadOnlyDictionary<string, string> Settings { get; init; } = new Dictionary<string, string>();
+
+    public string? ConfigJson { get; init; }
+
+    public string? Compose { get; init; }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(IReadOnlyList<DriveShape>))]
+[JsonSerializable(typeof(ImageShape))]
+[JsonSerializable(typeof(JobShape))]
+[JsonSerializable(typeof(FolderShape))]
+[JsonSerializable(typeof(ErrorShape))]
+[JsonSerializable(typeof(ImageQuestion))]
+[JsonSerializable(typeof(FindQuestion))]
+[JsonSerializable(typeof(WriteQuestion))]
+internal sealed partial class WebJson : JsonSerializerContext;
