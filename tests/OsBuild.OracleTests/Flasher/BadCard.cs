@@ -83,7 +83,8 @@ internal sealed unsafe partial class BadCard : IDisposable
 
     private void Answer(ReadOnlySpan<byte> request)
     {
-        var (opcode, unique, body) = (BinaryPrimitives.ReadUInt32LittleEndian(request[4..]), BinaryPrimitives.ReadUInt64LittleEndian(request[8..]), request[HeaderIn..]);
+        var (opcode, unique) = (BinaryPrimitives.ReadUInt32LittleEndian(request[4..]), BinaryPrimitives.ReadUInt64LittleEndian(request[8..]));
+        var body = request[HeaderIn..];
         switch (opcode)
         {
             case 26: Reply(unique, 0, Init()); break;
@@ -194,10 +195,13 @@ internal sealed unsafe partial class BadCard : IDisposable
         fixed (byte* at = bytes) WriteFile(_fuse, at, (nuint)bytes.Length);
     }
 
+    /// <summary>Ends whatever hangs, as unplugging a card does: MNT_FORCE and MNT_DETACH.</summary>
+    public void Abort() => _ = Unmount(_mount, 1 | 2);
+
     public void Dispose()
     {
-        // Closing the connection ends whatever hangs.
-        _ = Unmount(_mount, 2);
+        Abort();
+        _server.Join();
         Judge.Run("losetup", "-d", Device.Path);
         _fuse.Dispose();
         File.Delete(_mount);

@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Text;
+
 namespace OsBuild.OracleTests.Flasher;
 
 /// <summary>Cards that lie, fail, hang and vanish, as real block devices: each ends in one sentence, the right exit code, in time, and never
@@ -18,6 +21,26 @@ public sealed class BadCardTests
         var said = Cli.Ends(exitCode, says, ["write", Folder.File("a.img", image), "--to", card.Device.Path, "--yes", .. more]);
         Assert.Single(said.Split('\n'), l => l.Contains(says, StringComparison.Ordinal));
         return said;
+    }
+
+    /// <summary>A request that hangs in the kernel keeps its process from ending; what a person needs is told before, and when the card is
+    /// pulled out, as the sentence says, the program ends.</summary>
+    private static string Hangs(BadCard card, byte[] image, params string[] more)
+    {
+        using var process = Process.Start(new ProcessStartInfo(Cli.Program, ["write", Folder.File("a.img", image), "--to", card.Device.Path, "--yes", "--no-probe", "--timeout", "2", .. more]) { RedirectStandardError = true })!;
+        var said = new StringBuilder();
+        while (process.StandardError.ReadLine() is { } line)
+        {
+            said.AppendLine(line);
+            var (hung, done) = (said.ToString().Contains("has not answered for 2 s", StringComparison.Ordinal), said.ToString().Contains("read back.", StringComparison.Ordinal));
+            if (hung && (done || more.Length == 0)) break;
+        }
+
+        card.Abort();
+        Assert.True(process.WaitForExit(30_000), $"it must end when the card has gone:\n{said}");
+        Assert.True(process.ExitCode == 1, said.ToString());
+        Assert.Contains("Unplug it", said.ToString(), StringComparison.Ordinal);
+        return said.ToString();
     }
 
     private static void NothingBoots(BadCard card, byte[] image) => Assert.False(card.Bytes[..512].SequenceEqual(image.AsSpan(0, 512)), "the card must not look like the image");
@@ -143,14 +166,14 @@ public sealed class BadCardTests
     public void A_card_that_hangs_while_it_is_written()
     {
         using var card = new BadCard(12 * MiB, new Wrong { Write = at => at >= 5 * MiB ? BadCard.Hang : 0 });
-        Ends(1, "has not answered for 2 s", card, Image(8 * MiB), "--no-probe", "--timeout", "2");
+        Hangs(card, Image(8 * MiB));
     }
 
     [Fact]
     public void A_card_that_hangs_while_it_is_read_back()
     {
         using var card = new BadCard(12 * MiB, new Wrong { Read = at => at is >= 5 * MiB and < 8 * MiB ? BadCard.Hang : 0 });
-        Ends(1, "has not answered for 2 s", card, Image(8 * MiB), "--no-probe", "--timeout", "2");
+        Hangs(card, Image(8 * MiB));
     }
 
     [Fact]
@@ -158,7 +181,7 @@ public sealed class BadCardTests
     {
         var flushes = 0;
         using var card = new BadCard(12 * MiB, new Wrong { Flush = () => Interlocked.Increment(ref flushes) > 1 ? BadCard.Hang : 0 });
-        Ends(1, "has not answered for 2 s", card, Image(8 * MiB), "--no-probe", "--timeout", "2");
+        Hangs(card, Image(8 * MiB));
     }
 
     [Fact]
@@ -167,7 +190,7 @@ public sealed class BadCardTests
         using var bad = new BadCard(12 * MiB, new Wrong { Write = at => at >= 5 * MiB ? BadCard.Hang : 0 });
         using var good = new LoopDevice(12 * MiB);
         var image = Image(8 * MiB);
-        var said = Ends(1, "has not answered for 2 s", bad, image, "--no-probe", "--timeout", "2", "--to", good.Path);
+        var said = Hangs(bad, image, "--to", good.Path);
         Assert.Contains($"{good.Path}: 8 MiB written and read back", said, StringComparison.Ordinal);
         Assert.True(good.Read(image.Length).AsSpan().SequenceEqual(image));
     }

@@ -83,6 +83,14 @@ public sealed class CloneTests
         using var from = Filled(8 * MiB, out _);
         using var to = new LoopDevice(8 * MiB);
         Judge.Run("blockdev", "--setro", to.Path).MustPass("blockdev");
-        Cli.Ends(2, "write-protected", "clone", from.Path, "--to", to.Path, "--yes");
+        try
+        {
+            Cli.Ends(2, "write-protected", "clone", from.Path, "--to", to.Path, "--yes");
+        }
+        finally
+        {
+            // A loop device keeps this for its next file.
+            Judge.Run("blockdev", "--setrw", to.Path);
+        }
     }
 }
