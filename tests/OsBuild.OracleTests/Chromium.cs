@@ -26,8 +26,9 @@ internal sealed class Chromium : IDisposable
         while (address is null && _process.StandardError.ReadLine() is { } line)
             if (line.StartsWith("DevTools listening on ", StringComparison.Ordinal)) address = line["DevTools listening on ".Length..].Trim();
         Assert.True(address is not null, "chromium did not start");
-        _process.ErrorDataReceived += (_, _) => { };
-        _process.BeginErrorReadLine();
+        // What nobody reads would fill the pipes and stop the browser.
+        _ = _process.StandardError.ReadToEndAsync();
+        _ = _process.StandardOutput.ReadToEndAsync();
         _socket.ConnectAsync(new Uri(address), CancellationToken.None).Wait(Patience);
         var target = Send("Target.createTarget", new() { ["url"] = "about:blank" }, null)["targetId"]!.GetValue<string>();
         _session = Send("Target.attachToTarget", new() { ["targetId"] = target, ["flatten"] = true }, null)["sessionId"]!.GetValue<string>();
