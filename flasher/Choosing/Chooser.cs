@@ -10,9 +10,15 @@ namespace OsBuild.Flasher.Choosing;
 internal sealed record Choice(Disk Disk, Verdict Verdict, long? ImageLength)
 {
     /// <summary>Why it cannot be chosen, in one line; null when it can.</summary>
-    public string? Refusal { get; } = !Verdict.Ok ? string.Join("; ", Verdict.Reasons.Select(r => r.Text))
+    public string? Refusal { get; } = !Verdict.Ok ? Short(Verdict.Reasons)
         : ImageLength > Disk.Size ? $"too small: the image has {new ByteSize(ImageLength.Value)}"
         : null;
+
+    /// <summary>The first reasons; <c>flasher list</c> has all of them.</summary>
+    private static string Short(IReadOnlyList<Reason> reasons) =>
+        string.Join("; ", reasons.Take(ShownReasons).Select(r => r.Text)) + (reasons.Count > ShownReasons ? $"; and {reasons.Count - ShownReasons} more" : "");
+
+    private const int ShownReasons = 2;
 
     /// <summary>Tells this disk from another one that comes by the same name.</summary>
     public string Identity { get; } = $"{Disk.Device}|{Disk.Number}|{Disk.Size}|{Disk.Serial}|{Disk.Wwid}|{Disk.Sequence}|{Disk.Model}";

@@ -40,7 +40,7 @@ internal sealed class FlashJob : IDisposable
         {
             lock (_lock)
             {
-                var shape = new JobShape(Path.GetFileName(_asked.Image), _ended, _message, [.. _state.Targets.Select((t, i) => TargetShape.Of(t, _chosen[i].Disk.Model))]);
+                var shape = new JobShape(Path.GetFileName(_asked.Image), _ended, _message, [.. _state.Targets.Select((t, i) => TargetShape.Of(t, DriveShape.NameOf(_chosen[i].Disk)))]);
                 return JsonSerializer.Serialize(shape, WebJson.Default.JobShape);
             }
         }

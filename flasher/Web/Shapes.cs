@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using OsBuild.Flasher.Choosing;
 using OsBuild.Flasher.Commands;
+using OsBuild.Flasher.Drives;
 using OsBuild.Flasher.Writing;
 
 namespace OsBuild.Flasher.Web;
@@ -11,7 +12,10 @@ namespace OsBuild.Flasher.Web;
 internal sealed record DriveShape(string Id, string Device, string Name, long Size, string Transport, string? Refusal, IReadOnlyList<string> Warnings, IReadOnlyList<string> Holds)
 {
     public static DriveShape Of(Choice choice) => new(
-        IdOf(choice), choice.Disk.Device, choice.Disk.Model.Length > 0 ? choice.Disk.Model : "Drive without a name", choice.Disk.Size, choice.Disk.Transport, choice.Refusal, choice.Verdict.Warnings, choice.Disk.Holds);
+        IdOf(choice), choice.Disk.Device, NameOf(choice.Disk), choice.Disk.Size, choice.Disk.Transport, choice.Refusal, choice.Verdict.Warnings, choice.Disk.Holds);
+
+    /// <summary>What a person calls it; a loop device is called as its file.</summary>
+    public static string NameOf(Disk disk) => disk.Model.Length == 0 ? "Drive without a name" : disk.Transport == "loop" ? System.IO.Path.GetFileName(disk.Model) : disk.Model;
 
     public static string IdOf(Choice choice) => Images.Copying.XxHash64.Hash(System.Text.Encoding.UTF8.GetBytes(choice.Identity)).ToString("x16");
 }
@@ -47,24 +51,25 @@ internal sealed record FindQuestion(string Name, long Size);
 /// <summary>What the page sends to start a write.</summary>
 internal sealed record WriteQuestion
 {
-    public string Image { get; init; } = "";
+    // Set, not init: what the page leaves out keeps its value here.
+    public string Image { get; set; } = "";
 
-    public string? Sha256 { get; init; }
+    public string? Sha256 { get; set; }
 
-    public IReadOnlyList<string> Drives { get; init; } = [];
+    public IReadOnlyList<string> Drives { get; set; } = [];
 
-    public bool Verify { get; init; } = true;
+    public bool Verify { get; set; } = true;
 
-    public bool Eject { get; init; }
+    public bool Eject { get; set; }
 
-    public IReadOnlyDictionary<string, string> Settings { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> Settings { get; set; } = new Dictionary<string, string>();
 
-    public string? ConfigJson { get; init; }
+    public string? ConfigJson { get; set; }
 
-    public string? Compose { get; init; }
+    public string? Compose { get; set; }
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(IReadOnlyList<DriveShape>))]
 [JsonSerializable(typeof(ImageShape))]
 [JsonSerializable(typeof(JobShape))]

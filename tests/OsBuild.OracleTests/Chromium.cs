@@ -73,7 +73,10 @@ internal sealed class Chromium : IDisposable
     {
         var find = $"[...document.querySelectorAll({Quoted(selector)})].find(e => e.textContent.includes({Quoted(words)}))";
         Wait($"{find} && {find}.getClientRects().length > 0");
-        var place = Eval($"(e => {{ e.scrollIntoView({{block: 'center', behavior: 'instant'}}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; }})({find})")!;
+        // Pages that live move their elements: the click must find the one that was meant under the pointer.
+        var aim = $"(e => {{ if (!e) return null; e.scrollIntoView({{block: 'center', behavior: 'instant'}}); const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2; return e.contains(document.elementFromPoint(x, y)) ? [x, y] : null; }})({find})";
+        Wait($"{aim} !== null");
+        var place = Eval(aim)!;
         foreach (var type in (string[])["mousePressed", "mouseReleased"])
             Send("Input.dispatchMouseEvent", new() { ["type"] = type, ["x"] = place[0]!.GetValue<double>(), ["y"] = place[1]!.GetValue<double>(), ["button"] = "left", ["clickCount"] = 1 });
     }

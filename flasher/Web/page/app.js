@@ -73,7 +73,7 @@ async function browse(path) {
     state.folder = folder.path;
     $("where").textContent = folder.path;
     $("places").replaceChildren(...folder.places.map(p => make("button", { type: "button", onclick: () => browse(p.path) }, p.name)));
-    const up = folder.parent ? [make("button", { type: "button", className: "folder", onclick: () => browse(folder.parent) }, "..")] : [];
+    const up = folder.parent ? [make("button", { type: "button", onclick: () => browse(folder.parent) }, make("span", { className: "folder" }, ".."))] : [];
     const rows = folder.entries.map(e => e.folder
       ? make("button", { type: "button", onclick: () => browse(e.path) }, make("span", { className: "folder" }, e.name))
       : make("button", { type: "button", onclick: () => useImage(ask("image", { path: e.path })) }, make("span", {}, e.name), make("span", { className: "size" }, size(e.size))));
