@@ -10,7 +10,7 @@ namespace OsBuild.OracleTests;
 /// through the keyboard.</summary>
 internal sealed class Chromium : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private readonly Process _process;
     private readonly string _profile = Directory.CreateTempSubdirectory("osbuild-chromium").FullName;
     private readonly ClientWebSocket _socket = new();
@@ -34,6 +34,7 @@ internal sealed class Chromium : IDisposable
         _session = Send("Target.attachToTarget", new() { ["targetId"] = target, ["flatten"] = true }, null)["sessionId"]!.GetValue<string>();
         Send("Page.enable", []);
         Send("Runtime.enable", []);
+        Send("Log.enable", []);
         Send("Emulation.setDeviceMetricsOverride", new() { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = 1, ["mobile"] = false });
     }
 
@@ -60,9 +61,16 @@ internal sealed class Chromium : IDisposable
         var limit = Stopwatch.StartNew();
         while (Eval($"!!({condition})")!.GetValue<bool>() is false)
         {
-            Assert.True(limit.Elapsed < Patience, $"this never came true: {condition}\nthe page says:\n{Text("body")}");
+            if (limit.Elapsed > Patience) Fail(condition);
             Thread.Sleep(50);
         }
+    }
+
+    private void Fail(string condition)
+    {
+        var picture = Path.Combine(Path.GetTempPath(), $"osbuild-chromium-{_process.Id}.png");
+        File.WriteAllBytes(picture, Screenshot());
+        Assert.Fail($"this never came true: {condition}\nthe page ({picture}) says:\n{Text("body")}\n{string.Join('\n', Errors)}");
     }
 
     /// <summary>The visible text of an element.</summary>
@@ -108,7 +116,7 @@ internal sealed class Chromium : IDisposable
         while (true)
         {
             var answer = Receive(limit.Token);
-            if (answer["method"]?.GetValue<string>() is "Runtime.exceptionThrown" or "Log.entryAdded") Errors.Add(answer["params"]!.ToJsonString());
+            if (answer["method"]?.GetValue<string>() is "Runtime.exceptionThrown" or "Log.entryAdded" or "Runtime.consoleAPICalled") Errors.Add(answer["params"]!.ToJsonString());
             if (answer["id"]?.GetValue<int>() != id) continue;
             Assert.True(answer["error"] is null, $"{method}: {answer["error"]?.ToJsonString()}");
             return answer["result"]!;
