@@ -99,14 +99,30 @@ function refusal(drive) {
 function showDrives() {
   const fit = state.drives.filter(d => !refusal(d)), refused = state.drives.filter(refusal);
   for (const id of [...state.chosen]) if (!fit.some(d => d.id === id)) state.chosen.delete(id);
-  const held = document.activeElement?.dataset?.drive;
-  $("drives").replaceChildren(...fit.map(driveButton));
-  $("refused-drives").replaceChildren(...refused.map(d => make("div", { className: "drive", "aria-disabled": "true" },
-    make("span", { className: "what" }, driveTop(d), make("span", { className: "sub" }, `${d.device} · ${d.transport}`), make("span", { className: "why" }, refusal(d))))));
-  if (held) document.querySelector(`[data-drive="${held}"]`)?.focus();
+  sync($("drives"), fit, driveButton, d => JSON.stringify([d, state.chosen.has(d.id)]));
+  sync($("refused-drives"), refused, refusedRow, d => JSON.stringify([d, refusal(d)]));
   $("no-drives").hidden = fit.length > 0;
   $("refused").hidden = refused.length === 0;
   showWrite();
+}
+
+// Only what changed is made anew: a click or a focus must not lose its element because another drive came.
+function sync(box, drives, row, text) {
+  const old = new Map([...box.children].map(e => [e.dataset.drive, e]));
+  const rows = drives.map(d => {
+    const there = old.get(d.id);
+    if (there?.dataset.text === text(d)) return there;
+    const made = row(d);
+    Object.assign(made.dataset, { drive: d.id, text: text(d) });
+    if (there && there === document.activeElement) requestAnimationFrame(() => made.focus());
+    return made;
+  });
+  if (rows.length !== box.children.length || rows.some((r, i) => r !== box.children[i])) box.replaceChildren(...rows);
+}
+
+function refusedRow(drive) {
+  return make("div", { className: "drive", "aria-disabled": "true" },
+    make("span", { className: "what" }, driveTop(drive), make("span", { className: "sub" }, `${drive.device} · ${drive.transport}`), make("span", { className: "why" }, refusal(drive))));
 }
 
 function driveTop(drive) {
@@ -115,14 +131,12 @@ function driveTop(drive) {
 
 function driveButton(drive) {
   const holds = drive.holds.length ? ` · holds ${drive.holds.join(", ")}` : "";
-  const button = make("button", { type: "button", className: "drive", "aria-pressed": String(state.chosen.has(drive.id)), onclick: () => {
+  return make("button", { type: "button", className: "drive", "aria-pressed": String(state.chosen.has(drive.id)), onclick: () => {
     state.chosen.has(drive.id) ? state.chosen.delete(drive.id) : state.chosen.add(drive.id);
     showDrives();
   } }, make("span", { className: "mark" }),
     make("span", { className: "what" }, driveTop(drive), make("span", { className: "sub" }, `${drive.device} · ${drive.transport}${holds}`),
       ...drive.warnings.map(w => make("span", { className: "warn" }, w))));
-  button.dataset.drive = drive.id;
-  return button;
 }
 
 const chosenDrives = () => state.drives.filter(d => state.chosen.has(d.id));
@@ -132,7 +146,8 @@ const chosenDrives = () => state.drives.filter(d => state.chosen.has(d.id));
 function showWrite() {
   const drives = chosenDrives();
   $("write").disabled = !state.image || drives.length === 0;
-  $("write").textContent = drives.length > 1 ? `Write to ${drives.length} drives` : "Write";
+  const label = drives.length > 1 ? `Write to ${drives.length} drives` : "Write";
+  if ($("write").textContent !== label) $("write").textContent = label;
   $("lost").textContent = $("write").disabled ? (state.image ? "Choose a drive." : "Choose an image and a drive.")
     : `Everything on ${drives.map(d => `${d.name} (${d.device})`).join(", ")} will be overwritten.`;
 }
