@@ -73,11 +73,14 @@ internal sealed class Observer(EngineClient engine)
 internal sealed class Tracker
 {
     private readonly Dictionary<string, Track> tracks = [];
+    private readonly Lock gate = new();
 
     private sealed record Track(string StartedAt, bool Up, TimeSpan Since, int Starts, int AllStarts);
 
+    /// <remarks>The faces look as well, beside the loop and the steps it runs.</remarks>
     public List<ContainerState> Observe(List<ContainerState> containers, TimeSpan now)
     {
+        using var held = gate.EnterScope();
         foreach (var gone in tracks.Keys.Except(containers.Select(c => c.Id)).ToList()) tracks.Remove(gone);
         var seen = new List<ContainerState>(containers.Count);
         foreach (var container in containers)
@@ -95,6 +98,7 @@ internal sealed class Tracker
     /// <summary>We started it once more.</summary>
     public void Started(string id, TimeSpan now)
     {
+        using var held = gate.EnterScope();
         var track = tracks.GetValueOrDefault(id) ?? new("", false, now, 0, 0);
         // Kept as "not up": the next observation sets the time it is first seen running, or the time it ended.
         tracks[id] = track with { StartedAt = "", Up = false, Since = now, Starts = track.Starts + 1, AllStarts = track.AllStarts + 1 };
@@ -103,6 +107,7 @@ internal sealed class Tracker
     /// <summary>We stopped it, so that its end says nothing about it.</summary>
     public void Stopped(string id)
     {
+        using var held = gate.EnterScope();
         if (tracks.GetValueOrDefault(id) is { } track) tracks[id] = track with { Starts = 0, AllStarts = 0 };
     }
 }

@@ -97,7 +97,7 @@ internal sealed partial class AppPlan
     private string? Refusals(string key, string subject) =>
         current.Failures.TryGetValue(key, out var failure) && failure.Subject == subject && failure.Count >= TrialRefusals ? failure.Reason : null;
 
-    private string NameOf(Service service) => service.Container.Name ?? $"{release.App}-{service.Name}";
+    private string NameOf(Service service) => service.Container.Name ?? service.ContainerName ?? $"{release.App}-{service.Name}";
 
     private string FreeName(Service service)
     {

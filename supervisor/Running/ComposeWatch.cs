@@ -13,12 +13,19 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
 
     private string seen = "";
 
+    /// <summary>True while another master decides; afterwards the file counts again.</summary>
+    public Func<bool> Yields { get; init; } = () => false;
+
     private string Handed => Path.Combine(paths.State, "compose");
 
     public async Task RunAsync(CancellationToken stop)
     {
         using var timer = new PeriodicTimer(Interval);
-        do Look();
+        do
+        {
+            if (Yields()) seen = "";
+            else Look();
+        }
         while (await timer.WaitForNextTickAsync(stop));
     }
 
@@ -55,7 +62,7 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
         Directory.CreateDirectory(Handed);
         Write(Path.Combine(Handed, ".env"), environment ?? "");
         Write(Path.Combine(Handed, Names[0]), text);
-        Look();
+        if (!Yields()) Look();
         return result;
     }
 

@@ -13,6 +13,12 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
     /// <summary>How far each pull is, by reference.</summary>
     public Dictionary<string, string> Progress { get; } = [];
 
+    /// <summary>The same as numbers, for those who report them: percent of the layer at hand, by reference.</summary>
+    public Dictionary<string, int> Percents()
+    {
+        lock (Progress) return Progress.ToDictionary(p => p.Key, p => int.TryParse(p.Value.Split(' ') is [.., var percent, "%"] ? percent : "", out var number) ? number : 0);
+    }
+
     /// <summary>The registry login for a reference, when a master has one.</summary>
     public Func<string, AuthConfig?> Login { get; set; } = _ => null;
 

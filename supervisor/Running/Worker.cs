@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using OsBuild.Supervisor.Api;
 using OsBuild.Supervisor.Clock;
+using OsBuild.Supervisor.DeviceApi;
+using OsBuild.Supervisor.Fleet;
 using OsBuild.Supervisor.Logs;
 using OsBuild.Supervisor.Network;
 using OsBuild.Supervisor.State;
@@ -46,15 +48,35 @@ internal static class Worker
         var places = new Places(paths);
         using var journal = Journal.Open(places.StateDirectory);
         await using var reconciler = new Reconciler(paths, journal, History.Open(Path.Combine(paths.Data, "supervisor")), log);
-        var compose = new ComposeWatch(paths, reconciler, log);
+        var config = FleetConfig.Read(Path.Combine(paths.Boot, "config.json"), problem => log.Warning("{Problem}", problem));
+        var keys = DeviceKeys.Open(places.StateDirectory);
+        var local = new LocalPush(paths, reconciler, config, keys);
+        using var fleet = config.Managed ? new FleetAgent(paths, reconciler, config, keys, local, log) : null;
+        local.Resume();
+        // One master at a time: a push while it lasts, else the fleet when there is one, else the compose file.
+        var compose = new ComposeWatch(paths, reconciler, log) { Yields = () => fleet is not null || local.Active };
         var api = new LocalApi(paths, reconciler, compose);
+        var device = new DeviceServer(new(paths, reconciler, config, keys, local, fleet) { Power = Power });
         await Task.WhenAll(
             Keep("reconciler", reconciler.RunAsync, log, stop),
             Keep("compose file", compose.RunAsync, log, stop),
+            Keep("fleet", fleet is null ? Idle : fleet.RunAsync, log, stop),
+            Keep("device API", fleet is not null || config.DevelopmentMode ? device.RunAsync : Idle, log, stop),
+            Keep("engine relay", config.DevelopmentMode ? t => EngineRelay.RunAsync(new(System.Net.IPAddress.IPv6Any, EngineRelay.Port), paths.EngineSocket, t) : Idle, log, stop),
             Keep("local API", api.RunAsync, log, stop));
         log.Information("stopping the containers");
         await reconciler.ShutdownAsync(budget);
         log.Information("the containers are stopped");
+    }
+
+    private static Task Idle(CancellationToken stop) => Task.Delay(Timeout.InfiniteTimeSpan, stop);
+
+    /// <summary>PID 1 is us only when it says so.</summary>
+    private static string? Power(bool reboot)
+    {
+        if (!File.Exists("/run/osbuild/host.json")) return "This host has an init of its own; use its poweroff or reboot";
+        Linux.Libc.Kill(1, reboot ? 15 : 12);
+        return null;
     }
 
     /// <summary>Runs a task for as long as the worker lives. A fault in one never ends another.</summary>

@@ -25,6 +25,9 @@ internal sealed record Release
     /// <summary>Contents of configs and secrets by their SHA-256.</summary>
     public SortedDictionary<string, byte[]> Files { get; init; } = [];
 
+    /// <summary>The master's own numbers for it; nothing is decided by them.</summary>
+    public ReleaseIds? Ids { get; init; }
+
     /// <summary>The exact image each service proved itself with; only in a release that is good.</summary>
     public SortedDictionary<string, string>? ImageIds { get; init; }
 
@@ -38,6 +41,12 @@ internal sealed record Release
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..16];
     }
 }
+
+/// <summary>How a fleet numbers an app and its release.</summary>
+internal sealed record ReleaseIds(long App, string AppName, long Release);
+
+/// <summary>How a fleet numbers a service and its image.</summary>
+internal sealed record ServiceIds(long Service, long Image);
 
 /// <summary>A network of a release.</summary>
 internal sealed record NetworkSpec

@@ -19,6 +19,10 @@ internal sealed record Service
     /// <summary>False keeps the service stopped while it stays part of the release (the fleet's <c>running</c>).</summary>
     public bool Running { get; init; } = true;
 
+    /// <summary>What the container is called when its specification does not say it; a running one is renamed.</summary>
+    public string? ContainerName { get; init; }
+    public ServiceIds? Ids { get; init; }
+
     /// <summary>A name that changes exactly when the container must be replaced.</summary>
     public string Hash() => SpecHash.Of(this);
 
