@@ -30,7 +30,11 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
     public HostPaths Paths { get; }
 
     /// <summary>The app's name; every device has its own, since they share the engine.</summary>
-    public string App => $"t{Environment.ProcessId}-{Number}";
+    public string App
+    {
+        get => field ?? $"t{Environment.ProcessId}-{Number}";
+        set;
+    }
 
     /// <summary>A port of the host that was free a moment ago.</summary>
     public static int FreePort()

@@ -134,7 +134,7 @@ public sealed class ConfigTests
         Assert.Null(file.Load());
         var identity = new FleetIdentity("https://f.test", 1, RecordedWalk.Uuid, "key", true) { FirstName = "misty" };
         file.Save(identity);
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path));
+        if (OperatingSystem.IsLinux()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path));
         var whole = File.ReadAllBytes(path);
         for (var length = 0; length < whole.Length; length += 3)
         {

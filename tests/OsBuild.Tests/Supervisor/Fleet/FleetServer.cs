@@ -132,7 +132,7 @@ internal sealed class FleetServer : IAsyncDisposable
         if (!Devices.TryGetValue(uuid, out var device)) return (304, "", null);
         if (device.Key != key) return (401, "", null);
         var text = new JsonObject { [uuid] = new JsonObject { ["name"] = device.Name, ["apps"] = device.Apps.DeepClone(), ["config"] = device.Config.DeepClone() } }.ToJsonString();
-        var etag = $"W/\"{text.Length:x}-{Convert.ToBase64String(SHA1.HashData(Encoding.UTF8.GetBytes(text))).TrimEnd('=')}\"";
+        var etag = $"W/\"{text.Length:x}-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(text))).TrimEnd('=')}\"";
         return known == etag ? (304, "", etag) : (200, text, etag);
     }
 
