@@ -12,9 +12,9 @@ internal sealed partial class AppPlan
         var old = Of(service).Except(Matching(service)).ToList();
         if (chosen is null)
         {
+            if (!service.Running || Held(service.Name)) StopAll(old, service, service.Running ? "a person stopped it" : "the target wants it stopped");
             if (ImageOf(service) is not { } image) PlanImage(service, old);
-            else if (service.Running) PlanCreate(service, image, old);
-            else StopAll(old, service, "the target wants it stopped");
+            else if (service.Running && !Held(service.Name)) PlanCreate(service, image, old);
             return;
         }
 

@@ -20,8 +20,7 @@ public sealed class BalenaPush(EngineFixture fixture, ITestOutputHelper output)
     {
         var start = new ProcessStartInfo(Cli()) { ArgumentList = { "push", "127.0.0.1", "--source", source }, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
         foreach (var option in options) start.ArgumentList.Add(option);
-        start.Environment["BALENARC_SUPERVISOR_ADDRESS"] = $"http://127.0.0.1:{api}";
-        start.Environment["BALENARC_OFFLINE_MODE"] = "1";
+        start.Environment["BALENARC_SUPERVISOR_ADDRESS"] = $"http://127.0.0.1:{api}/";
         start.Environment["BALENARC_NO_ANALYTICS"] = "1";
         start.Environment["BALENARC_DATA_DIRECTORY"] = Path.Combine(source, "..", "balena-home");
         var process = Process.Start(start)!;
