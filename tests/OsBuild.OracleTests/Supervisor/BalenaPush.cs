@@ -43,6 +43,8 @@ public sealed class BalenaPush(EngineFixture fixture, ITestOutputHelper output)
         File.Copy("/bin/busybox", Path.Combine(source, "busybox"));
         await File.WriteAllTextAsync(Path.Combine(source, "Dockerfile"), "FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/rm\nCOPY busybox /bin/sh\nCOPY hello.sh /hello.sh\nCMD [\"/bin/busybox\", \"sh\", \"/hello.sh\"]\n");
         await File.WriteAllTextAsync(Path.Combine(source, "hello.sh"), Script("one"));
+        // What the tool makes of a bare Dockerfile, but not privileged: a test machine that is a container itself cannot do that.
+        await File.WriteAllTextAsync(Path.Combine(source, "docker-compose.yml"), "version: '2.1'\nvolumes: { resin-data: {} }\nservices:\n  main: { build: ., tty: true, restart: always, network_mode: host, volumes: ['resin-data:/data'], labels: { io.resin.features.supervisor-api: '1' } }\n");
         device.Start();
         var lines = new ConcurrentQueue<string>();
         using var push = Run(lines, source, api);
