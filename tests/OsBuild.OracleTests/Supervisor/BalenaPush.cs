@@ -92,7 +92,7 @@ public sealed class BalenaPush(EngineFixture fixture, ITestOutputHelper output)
         device.Start();
         var lines = new ConcurrentQueue<string>();
         using var push = Run(lines, source, api, "--detached");
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(120));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(300));
         await push.WaitForExitAsync(limit.Token);
         Assert.True(push.ExitCode == 0, string.Join('\n', lines));
         await device.UntilRunningAsync(60, "one", "two");
@@ -100,7 +100,7 @@ public sealed class BalenaPush(EngineFixture fixture, ITestOutputHelper output)
 
     private static string Script(string word) => $"trap 'exit 0' TERM\nwhile true; do echo hello {word} $ROUND; /bin/busybox sleep 1 & wait $!; done\n";
 
-    private static async Task UntilAsync(Device device, ConcurrentQueue<string> lines, Process push, string what, Func<string, bool> line, int seconds = 120)
+    private static async Task UntilAsync(Device device, ConcurrentQueue<string> lines, Process push, string what, Func<string, bool> line, int seconds = 300)
     {
         var clock = Stopwatch.StartNew();
         while (!lines.Any(line))

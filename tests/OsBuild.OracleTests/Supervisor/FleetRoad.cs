@@ -47,7 +47,7 @@ public sealed class FleetRoad(EngineFixture fixture, ITestOutputHelper output)
         },
     };
 
-    private static async Task UntilAsync(Device device, FleetServer fleet, string what, Func<bool> condition, int seconds = 90)
+    private static async Task UntilAsync(Device device, FleetServer fleet, string what, Func<bool> condition, int seconds = 180)
     {
         var clock = Stopwatch.StartNew();
         while (!condition())
