@@ -79,11 +79,11 @@ public sealed class FleetRoad(EngineFixture fixture, ITestOutputHelper output)
         // As the fleet does through its tunnel when something changed.
         Assert.Equal(HttpStatusCode.NoContent, (await Ask(HttpMethod.Post, "/v1/update")).StatusCode);
         await UntilAsync(device, fleet, "the first release reported as running", () => Reported(known, "c0ffee01") == "done Running");
-        Assert.Equal("one\n", await http.GetStringAsync($"http://127.0.0.1:{port}/"));
+        Assert.Equal("one\n", await PageAsync(http, port));
         var container = Assert.Single(await device.ContainersAsync());
         Assert.Equal("/main_70001_1_c0ffee01", container.Names.Single());
         // It reached the device API from inside with its own key.
-        Assert.Contains("\"70001\":{\"status\":", await http.GetStringAsync($"http://127.0.0.1:{port}/api.json"));
+        Assert.Contains("\"70001\":{\"status\":", await PageAsync(http, port, "api.json"));
         // The registry gave the image to the device, and to nobody else.
         Assert.Contains(fleet.Requests, r => r.Path == "/auth/v1/token" && r.Authorization == "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"d_{uuid}:{known.Key}")) && r.Status == 200);
         await UntilAsync(device, fleet, "the service's line in the fleet's log", () => known.Logs.Any(l => l["message"]!.ToString() == "hello from main 1" && l["serviceId"]!.GetValue<int>() == 501));
@@ -95,10 +95,10 @@ public sealed class FleetRoad(EngineFixture fixture, ITestOutputHelper output)
         Assert.Equal(HttpStatusCode.NoContent, (await Ask(HttpMethod.Post, "/v1/update")).StatusCode);
         await UntilAsync(device, fleet, "the second release downloaded", () => Reported(known, "c0ffee02").StartsWith("downloaded"));
         Assert.Equal((HttpStatusCode)423, (await Ask(HttpMethod.Post, "/v2/applications/1801/restart-service", """{"serviceName":"main"}""")).StatusCode);
-        Assert.Equal("one\n", await http.GetStringAsync($"http://127.0.0.1:{port}/"));
+        Assert.Equal("one\n", await PageAsync(http, port));
         File.Delete(Path.Combine(shared, "updates.lock"));
         await UntilAsync(device, fleet, "the second release reported as running", () => Reported(known, "c0ffee02") == "done Running");
-        Assert.Equal("two\n", await http.GetStringAsync($"http://127.0.0.1:{port}/"));
+        Assert.Equal("two\n", await PageAsync(http, port));
         Assert.Equal("c0ffee02", known.Reported["apps"]![App]!["release_uuid"]!.ToString());
 
         // The same images under another commit: nothing restarts, the container only gets another name.
@@ -112,6 +112,22 @@ public sealed class FleetRoad(EngineFixture fixture, ITestOutputHelper output)
         Assert.Equal(HttpStatusCode.OK, (await Ask(HttpMethod.Post, "/v1/purge", """{"appId":1801}""")).StatusCode);
         await device.UntilAsync("runs again after the purge", s => s.Services is [{ State: "running" }] && !device.ContainersAsync().Result.Exists(c => c.ID == running));
         output.WriteLine($"{fleet.Requests.Count} requests, {known.Logs.Count} log lines, reports: {fleet.Requests.Count(r => r.Method == "PATCH")}");
+    }
+
+    /// <summary>A container that runs does not serve yet: its first answer is waited for.</summary>
+    private static async Task<string> PageAsync(HttpClient http, int port, string path = "")
+    {
+        for (var i = 0; ; i++)
+        {
+            try
+            {
+                return await http.GetStringAsync($"http://127.0.0.1:{port}/{path}");
+            }
+            catch (HttpRequestException) when (i < 100)
+            {
+                await Task.Delay(100);
+            }
+        }
     }
 
     private static string Reported(FleetServer.Device device, string commit)
