@@ -6,7 +6,10 @@ namespace OsBuild.Supervisor.Init;
 internal sealed class BootFailedException(string message, Exception inner) : Exception(message, inner);
 
 /// <summary>Performs boot actions on the running system.</summary>
-internal sealed class Boot(Action<string> log, KernelModules? modules = null)
+/// <param name="log">Where failures go.</param>
+/// <param name="modules">The kernel's modules; without them the table's are left out.</param>
+/// <param name="hasProgram">Whether the root has a program of this name.</param>
+internal sealed class Boot(Action<string> log, KernelModules? modules = null, Func<string, bool>? hasProgram = null)
 {
     /// <summary>Performs a table in order.</summary>
     /// <exception cref="BootFailedException">A fatal action failed.</exception>
@@ -14,6 +17,7 @@ internal sealed class Boot(Action<string> log, KernelModules? modules = null)
     {
         foreach (var action in table)
         {
+            if (action.OnlyWith is { } program && hasProgram?.Invoke(program) != true) continue;
             try
             {
                 Perform(action);

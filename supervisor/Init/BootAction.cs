@@ -19,6 +19,9 @@ internal enum Need
 /// <summary>One line of the boot table. Data only: <see cref="Boot"/> performs it.</summary>
 internal abstract record BootAction(Need Need)
 {
+    /// <summary>A program of the root without which the action makes no sense and is left out.</summary>
+    public string? OnlyWith { get; init; }
+
     public sealed record Directory(string Path, UnixFileMode Mode, Need Need = Need.Wanted) : BootAction(Need)
     {
         public override string ToString() => $"mkdir {Path} {Convert.ToString((int)Mode, 8)}";

@@ -43,6 +43,8 @@ internal static class BootTable
         new Mount("bpf", "/sys/fs/bpf", Hardened, "mode=0700", Need.Optional),
         new Mount("efivarfs", "/sys/firmware/efi/efivars", Hardened, Need: Need.Optional),
         new Mount("pstore", "/sys/fs/pstore", Hardened, Need: Need.Optional),
+        // By this mount dockerd decides that there is AppArmor, and then no container starts without the parser.
+        new Mount("securityfs", "/sys/kernel/security", Hardened, Need: Need.Optional) { OnlyWith = "apparmor_parser" },
         new Propagate("/", Libc.MsShared | Libc.MsRec),
         new Overlay("/etc", "/run/osbuild/etc"),
         new Overlay("/var", "/run/osbuild/var"),

@@ -7,8 +7,6 @@ namespace OsBuild.Supervisor.Init;
 /// <summary>The container engine as PID 1 starts it.</summary>
 internal static class EngineChild
 {
-    private static readonly string[] Places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/opt/docker", "/bin", "/sbin"];
-
     /// <summary>The engine found on the root, or null. Every option that changes what is on disk is pinned: dockerd silently falls back to other
     /// storage drivers, which hides every image.</summary>
     public static ChildSpec? Find(Func<string, bool> exists, string data, string socket)
@@ -28,7 +26,7 @@ internal static class EngineChild
         var environment = new Dictionary<string, string> { ["TMPDIR"] = Path.Combine(data, "tmp"), ["HOME"] = "/root" };
         return new ChildSpec("engine", dockerd, arguments, OomScore: -900, "engine", environment);
 
-        string? Program(string name) => Places.Select(p => Path.Combine(p, name)).FirstOrDefault(exists);
+        string? Program(string name) => Programs.Find(name, exists);
     }
 
     /// <summary>True when the engine answers. Plain HTTP by hand: PID 1 stays free of a client library.</summary>

@@ -30,7 +30,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         GC.KeepAlive(registrations);
         var line = KernelCommandLine.Current();
         var modules = new KernelModules();
-        var boot = new Boot(Say, modules);
+        var boot = new Boot(Say, modules, name => Programs.Find(name, File.Exists) is not null);
         Modprobe.Install(modules, Say);
         boot.Perform(BootTable.Modules);
         boot.Perform(BootTable.Programs);

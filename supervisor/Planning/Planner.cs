@@ -23,6 +23,10 @@ internal static class Planner
         return steps;
     }
 
+    /// <summary>True when every service that should run has a container that was started since the device was switched on. Says nothing about how well it does.</summary>
+    public static bool AllStarted(CurrentState current, TargetState target) => target.Apps.TrueForAll(app =>
+        app.Services.Values.Where(s => s.Running).All(s => current.Containers.Exists(c => c.App == app.App && c.Service == s.Name && (c.Up || c.StartedThisBoot))));
+
     /// <summary>Stops what runs in reverse order of dependency, each step in its own time; for a wanted shutdown.</summary>
     public static List<Step> Shutdown(CurrentState current, TargetState? target)
     {

@@ -193,11 +193,10 @@ internal sealed class Reconciler : IAsyncDisposable
         LastPlan = plan;
         // Forcing is for the update at hand, not for ever.
         if (plan.Count == 0) ForceLocks = false;
-        if (!announced && plan.TrueForAll(s => s is Step.Wait w && w.For.StartsWith("the proving time", StringComparison.Ordinal)))
+        if (!announced && Planner.AllStarted(current, target))
         {
-            // A line of the boot's time line, which PID 1 stamps.
             announced = true;
-            Console.WriteLine("[osbuild] event containers started");
+            HostEvent.Report("containers started", $"{current.Containers.Count(c => c.Up)}");
         }
 
         Begin(plan, stop);

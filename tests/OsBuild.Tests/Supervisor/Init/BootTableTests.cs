@@ -72,6 +72,27 @@ public sealed class BootTableTests
     public void A_panic_reboots() => Assert.Contains(BootTable.Settings, a => a is BootAction.Write { Path: "/proc/sys/kernel/panic", Text: "10" });
 
     [Fact]
+    public void Security_file_systems_are_there_only_for_a_root_that_has_the_parser() =>
+        Assert.Equal(["/sys/kernel/security apparmor_parser"], InOrder.OfType<BootAction.Mount>().Where(m => m.OnlyWith is not null).Select(m => $"{m.Target} {m.OnlyWith}"));
+
+    [Theory]
+    [InlineData("there", 1)]
+    [InlineData("missing", 0)]
+    public void An_action_for_the_sake_of_a_program_is_left_out_where_the_root_has_none(string program, int failures)
+    {
+        var said = new List<string>();
+        new Boot(said.Add, hasProgram: name => name == "there").Perform([new BootAction.Write("/nowhere/x", "1") { OnlyWith = program }]);
+        Assert.Equal(failures, said.Count);
+    }
+
+    [Fact]
+    public void Programs_are_looked_for_where_roots_keep_them()
+    {
+        Assert.Equal("/usr/sbin/apparmor_parser", Programs.Find("apparmor_parser", path => path is "/usr/sbin/apparmor_parser" or "/sbin/apparmor_parser"));
+        Assert.Null(Programs.Find("apparmor_parser", path => path == "/opt/apparmor_parser"));
+    }
+
+    [Fact]
     public void The_table_reads_as_text()
     {
         string[] some = [.. BootTable.Kernel.Take(3).Select(a => a.ToString()!), new BootAction.Overlay("/etc", "/run/osbuild/etc").ToString(), BootTable.Settings[^1].ToString()!];
