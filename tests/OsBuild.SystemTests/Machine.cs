@@ -7,73 +7,75 @@ using System.Text.RegularExpressions;
 
 namespace OsBuild.SystemTests;
 
-/// <summary>A machine in QEMU: a disk, a serial console that is read as text, a power button, and a plug that can be pulled.
+/// <summary>A machine in QEMU: a serial console that is read as text, a power button, and a plug that can be pulled.
 /// Emulated (TCG), so limits are generous; nothing here depends on how fast it is.</summary>
 internal sealed class Machine : IDisposable
 {
     private readonly Process _process;
-    private readonly string _directory;
+    private readonly string _folder;
     private readonly StringBuilder _complaints = new();
 
-    private Machine(Process process, string directory, int port)
+    private Machine(ProcessStartInfo start, string folder, int port)
     {
-        _process = process;
-        _directory = directory;
+        _folder = folder;
         Port = port;
-        process.ErrorDataReceived += (_, e) => _complaints.AppendLine(e.Data);
-        process.BeginErrorReadLine();
+        Control = new Qmp(Path.Combine(folder, "qmp"));
+        _process = Process.Start(start)!;
+        _process.ErrorDataReceived += (_, e) => _complaints.AppendLine(e.Data);
+        _process.BeginErrorReadLine();
     }
 
     /// <summary>Port on this machine that leads to port 80 of the guest.</summary>
     public int Port { get; }
 
+    /// <summary>QEMU's own controls.</summary>
+    public Qmp Control { get; }
+
+    /// <summary>Where console.log and the sockets of this machine are.</summary>
+    public string Folder => _folder;
+
+    public bool IsOn => !_process.HasExited;
+
     /// <summary>What the guest has printed on its serial console so far.</summary>
-    public string Console
-    {
-        get
-        {
-            var path = Path.Combine(_directory, "console.log");
-            if (!File.Exists(path)) return "";
-            using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
-            return reader.ReadToEnd().Replace("\r", "", StringComparison.Ordinal);
-        }
-    }
+    public string Console => Log("console.log");
 
-    /// <summary>Switches a machine on.</summary>
-    public static Machine Start(Board board, string disk, int memory = 768)
+    /// <summary>What it has printed on its second serial console, where the board's firmware uses that.</summary>
+    public string FirmwareConsole => Log("firmware.log");
+
+    /// <summary>Switches a board on.</summary>
+    /// <param name="board">Name of the board; its file says how QEMU runs it.</param>
+    /// <param name="disk">The disk it boots from.</param>
+    /// <param name="options">Further options of QEMU.</param>
+    public static Machine Start(string board, string disk, params string[] options)
     {
-        Judge.Require(board.Qemu);
-        var directory = Directory.CreateTempSubdirectory("osbuild-machine-").FullName;
+        var folder = NewFolder();
         var port = FreePort();
-        var variables = Path.Combine(directory, "vars.fd");
-        File.Copy(board.FirmwareVariables, variables);
-        string[] arguments =
-        [
-            .. board.MachineArguments, "-accel", "tcg,thread=multi", "-smp", "2", "-m", memory.ToString(CultureInfo.InvariantCulture), "-display", "none", "-no-reboot",
-            "-serial", $"file:{directory}/console.log", "-qmp", $"unix:{directory}/qmp,server=on,wait=off",
-            "-drive", $"if=pflash,unit=0,format=raw,readonly=on,file={board.Firmware}", "-drive", $"if=pflash,unit=1,format=raw,file={variables}",
-            "-drive", $"file={disk},if=none,id=disk,format=raw", "-device", "virtio-blk-pci,drive=disk,bootindex=0",
-            "-netdev", $"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:80", "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci",
-        ];
-        var start = new ProcessStartInfo("timeout") { RedirectStandardError = true, RedirectStandardInput = true };
-        foreach (var argument in (string[])["--kill-after=5", "3600", board.Qemu, .. arguments]) start.ArgumentList.Add(argument);
-        return new Machine(Process.Start(start)!, directory, port);
+        return new Machine(Command(Path.Combine(Checkout.Top, "tests/reference/machine.sh"), [board, disk, folder, port.ToString(CultureInfo.InvariantCulture), .. options]), folder, port);
     }
 
-    /// <summary>Waits for a line of the supervisor's time line; gives the match.</summary>
-    public Match WaitFor(string pattern, TimeSpan limit)
+    /// <summary>Switches a machine of one's own on: QEMU with these options; <c>{folder}</c> in them is the machine's folder.</summary>
+    public static Machine StartOwn(string qemu, params string[] options)
+    {
+        Judge.Require(qemu);
+        var folder = NewFolder();
+        string[] own = ["-accel", "tcg,thread=multi", "-display", "none", "-no-reboot", "-qmp", $"unix:{folder}/qmp,server=on,wait=off"];
+        return new Machine(Command(qemu, [.. own, .. options.Select(o => o.Replace("{folder}", folder, StringComparison.Ordinal))]), folder, 0);
+    }
+
+    /// <summary>Waits for a line on the console; gives the match.</summary>
+    public Match WaitFor(string pattern, TimeSpan limit, Func<string>? where = null)
     {
         var expression = new Regex(pattern, RegexOptions.Multiline);
         var clock = Stopwatch.StartNew();
-        while (clock.Elapsed < limit)
+        while (true)
         {
-            if (expression.Match(Console) is { Success: true } match) return match;
-            if (_process.HasExited) break;
+            var ended = !IsOn || clock.Elapsed > limit; // before the look, so that nothing said last is missed
+            if (expression.Match((where ?? (() => Console))()) is { Success: true } match) return match;
+            if (ended) break;
             Thread.Sleep(100);
         }
 
-        if (expression.Match(Console) is { Success: true } late) return late;
-        Assert.Fail($"no line like '{pattern}' {(_process.HasExited ? "before the machine ended" : $"within {limit}")}:\n{_complaints}{Tail()}");
+        Assert.Fail($"no line like '{pattern}' {(IsOn ? $"within {limit}" : "before the machine ended")}:\n{_complaints}{Tail()}");
         throw new UnreachableException();
     }
 
@@ -82,7 +84,7 @@ internal sealed class Machine : IDisposable
     {
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(10) };
         var clock = Stopwatch.StartNew();
-        while (clock.Elapsed < limit && !_process.HasExited)
+        while (clock.Elapsed < limit && IsOn)
         {
             try
             {
@@ -98,10 +100,15 @@ internal sealed class Machine : IDisposable
         throw new UnreachableException();
     }
 
-    /// <summary>Presses the ACPI power button.</summary>
-    public void PressPowerButton() => Command("system_powerdown");
+    /// <summary>Presses the power button and waits until the machine has switched itself off, cleanly.</summary>
+    public void PowerOff()
+    {
+        Control.Run("system_powerdown");
+        WaitFor(@"^\[osbuild\] \+[\d.]+s clean shutdown: power button", TimeSpan.FromMinutes(4));
+        WaitForEnd(TimeSpan.FromMinutes(2));
+    }
 
-    /// <summary>Waits until the guest has switched itself off.</summary>
+    /// <summary>Waits until the machine is off.</summary>
     public void WaitForEnd(TimeSpan limit) => Assert.True(_process.WaitForExit(limit), $"the machine is still on after {limit}:\n{Tail()}");
 
     /// <summary>Pulls the plug.</summary>
@@ -113,27 +120,32 @@ internal sealed class Machine : IDisposable
 
     public void Dispose()
     {
-        if (!_process.HasExited) PullPlug();
+        if (IsOn) PullPlug();
+        Control.Dispose();
         _process.Dispose();
-        Directory.Delete(_directory, recursive: true);
+        Directory.Delete(_folder, recursive: true);
     }
 
-    private void Command(string name)
+    private string Log(string name)
     {
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        socket.Connect(new UnixDomainSocketEndPoint(Path.Combine(_directory, "qmp")));
-        using var stream = new NetworkStream(socket);
-        using var reader = new StreamReader(stream);
-        reader.ReadLine(); // the greeting
-        foreach (var command in (string[])["qmp_capabilities", name])
-        {
-            stream.Write(Encoding.ASCII.GetBytes($"{{\"execute\":\"{command}\"}}\n"));
-            while (reader.ReadLine() is { } line && !line.Contains("\"return\"", StringComparison.Ordinal))
-                Assert.DoesNotContain("\"error\"", line, StringComparison.Ordinal);
-        }
+        var path = Path.Combine(_folder, name);
+        if (!File.Exists(path)) return "";
+        using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        return reader.ReadToEnd().Replace("\r", "", StringComparison.Ordinal);
     }
 
-    private string Tail() => string.Join('\n', Console.Split('\n').TakeLast(60));
+    private string Tail() => string.Join('\n', (FirmwareConsole + Console).Split('\n').TakeLast(60));
+
+    private static string NewFolder() => Directory.CreateTempSubdirectory("osbuild-machine-").FullName;
+
+    /// <summary>A machine that is forgotten ends after an hour.</summary>
+    private static ProcessStartInfo Command(string program, IEnumerable<string> arguments)
+    {
+        var start = new ProcessStartInfo("timeout") { RedirectStandardError = true, RedirectStandardInput = true };
+        foreach (var argument in (string[])["--kill-after=5", "3600", program, .. arguments]) start.ArgumentList.Add(argument);
+        start.Environment["OSBUILD_WORK"] = Checkout.Work;
+        return start;
+    }
 
     /// <summary>QEMU is the only child of timeout(1).</summary>
     private static IEnumerable<int> Children(int pid)
@@ -148,14 +160,4 @@ internal sealed class Machine : IDisposable
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
-}
-
-/// <summary>What QEMU needs to know of a board.</summary>
-internal sealed record Board(string Name, string DebianArchitecture, string Runtime, string Qemu, string Firmware, string FirmwareVariables, string[] MachineArguments)
-{
-    public static readonly Board X64 = new("qemux86-64", "amd64", "linux-x64", "qemu-system-x86_64", "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd",
-        ["-machine", "q35", "-cpu", "max", "-device", "i6300esb", "-action", "watchdog=reset"]);
-
-    public static readonly Board Arm64 = new("qemuarm64", "arm64", "linux-arm64", "qemu-system-aarch64", "/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd",
-        ["-machine", "virt", "-cpu", "cortex-a57"]);
 }

@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # Makes a reference deploy directory for a board out of Debian packages, named and laid out as bitbake (scarthgap) leaves
 # tmp/deploy/images/MACHINE. It is a stand-in: it lets anyone try the tools without an hours-long Yocto build.
-# usage: deploy-dir.sh BOARD [DIRECTORY]
+# usage: deploy-dir.sh MACHINE [DIRECTORY]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd)
 work=${OSBUILD_WORK:-$top/work}; mkdir -p "$work"
 . "$here/debian.sh"
 
-board=${1:?usage: deploy-dir.sh BOARD [DIRECTORY]}
+board=${1:?usage: deploy-dir.sh MACHINE [DIRECTORY]}
 out=${2:-$work/deploy/$board}
+firmware=(systemd-boot-efi)
 case $board in
-  qemux86-64)    arch=amd64 kernel=linux-image-cloud-amd64 ;;
-  genericx86-64) arch=amd64 kernel=linux-image-amd64 ;;
-  qemuarm64)     arch=arm64 kernel=linux-image-cloud-arm64 ;;
-  genericarm64)  arch=arm64 kernel=linux-image-arm64 ;;
-  *) echo "error: no reference deploy directory for '$board'; there is one for qemux86-64, genericx86-64, qemuarm64 and genericarm64" >&2; exit 2 ;;
+  qemux86-64)       arch=amd64 kernel=linux-image-cloud-amd64 ;;
+  genericx86-64)    arch=amd64 kernel=linux-image-amd64 firmware+=(grub-pc-bin grub-common) ;;
+  qemuarm64)        arch=arm64 kernel=linux-image-cloud-arm64 ;;
+  genericarm64)     arch=arm64 kernel=linux-image-arm64 ;;
+  raspberrypi3-64)  arch=arm64 kernel=linux-image-arm64 firmware=(u-boot-rpi) ;;
+  *) echo "error: no reference deploy directory for '$board'; there is one for qemux86-64, genericx86-64, qemuarm64, genericarm64 and raspberrypi3-64" >&2; exit 2 ;;
 esac
 if [ $arch = amd64 ]; then yocto_arch=x86_64 image_type=bzImage efi=x64 tune="m64 core2" triple=x86_64-linux-gnu
 else yocto_arch=aarch64 image_type=Image efi=aa64 tune="aarch64 crc cortexa57" triple=aarch64-linux-gnu; fi
@@ -29,10 +31,10 @@ packages=(docker.io containerd runc tini iptables busybox-static ca-certificates
 say "packages for $arch"
 apt_private
 image_package=$(depends_first $arch $kernel)
-fetch_debs $arch "${packages[@]}" "$image_package" systemd-boot-efi
+fetch_debs $arch "${packages[@]}" "$image_package" "${firmware[@]}"
 
 # What decides the result: the package versions and these scripts. Unchanged means nothing to do.
-fingerprint=$( { for p in "${packages[@]}" "$image_package" systemd-boot-efi; do basename "$(deb_file $arch $p)"; done
+fingerprint=$( { for p in "${packages[@]}" "$image_package" "${firmware[@]}"; do basename "$(deb_file $arch $p)"; done
                  cat "$here/deploy-dir.sh" "$here/debian.sh"; } | sha256sum | cut -d' ' -f1)
 if [ -f "$out/.fingerprint" ] && [ "$(cat "$out/.fingerprint")" = "$fingerprint" ]; then say "unchanged: $out"; exit 0; fi
 
@@ -85,7 +87,7 @@ unpack_debs $arch "$stage/kernel" "$image_package"
 version=$(ls "$stage/kernel/lib/modules"); modules=$stage/modules/lib/modules/$version; mkdir -p "$modules"
 src=$stage/kernel/lib/modules/$version
 # The modules a container host needs: buses, disks, wired network, file systems, netfilter. No graphics, sound, wireless.
-(cd "$src" && find kernel -name '*.ko' | grep -E '^kernel/(lib|crypto|arch|fs/(overlayfs|squashfs|erofs|fat|nls|ext4|jbd2|fuse|efivarfs|mbcache|crypto)|fs/[a-z0-9_]*\.ko|net/(802|8021q|llc|bridge|core|ipv4|ipv6|netfilter|packet|sched|xfrm|unix|key)|drivers/(ata|block|nvme|scsi|mmc|md|virtio|watchdog|rtc|usb/(core|host|storage|common)|char/hw_random|acpi|input/(evdev|keyboard)|hid/(hid|usbhid|hid-generic)|net/(virtio_net|veth|tun|macvlan|ipvlan|vxlan|bridge|dummy|net_failover|mdio|phy|usb|ethernet/(intel|realtek|amd/xgbe|broadcom|marvell|stmicro|cadence))|firmware|i2c/busses|gpio|thermal|power|bus|clk|soc|reset|phy|pinctrl|regulator|dma|iommu|mailbox|spi|pci|hwmon|leds))' \
+(cd "$src" && find kernel -name '*.ko' | grep -E '^kernel/(lib|crypto|arch|fs/(overlayfs|squashfs|erofs|fat|nls|ext4|jbd2|fuse|efivarfs|mbcache|crypto)|fs/[a-z0-9_]*\.ko|net/(802|8021q|llc|bridge|core|ipv4|ipv6|netfilter|packet|sched|xfrm|unix|key)|drivers/(ata|block|nvme|scsi|mmc|md|virtio|watchdog|rtc|usb/(core|host|storage|common|dwc2|phy|roles)|char/hw_random|acpi|input/(evdev|keyboard)|hid/(hid|usbhid|hid-generic)|net/(virtio_net|veth|tun|macvlan|ipvlan|vxlan|bridge|dummy|net_failover|mdio|phy|usb|ethernet/(intel|realtek|amd/xgbe|broadcom|marvell|stmicro|cadence))|firmware|i2c/busses|gpio|thermal|power|bus|clk|soc|reset|phy|pinctrl|regulator|dma|iommu|mailbox|spi|pci|hwmon|leds))' \
   | grep -Ev '/(sound|media|infiniband|iwlwifi|kvm|ipset|ipvs|bcache|nvme/target|scsi_debug|iscsi|ipr|libsas|raid456|dm-vdo|mhi|qla|lpfc|mpt3sas|megaraid|bfa|qed|csiostor|cxgb|bnx2|aacraid|be2iscsi|fnic|hpsa|smartpqi|mpi3mr|elx|pm8001|aic7|aic94|isci|mvsas|ice|i40e|iavf|fm10k|liquidio|drbd|rbd)' \
   | tar -c -T - -f - | tar -x -C "$modules")
 cp "$src"/modules.builtin "$src"/modules.builtin.modinfo "$src"/modules.order "$modules/"
@@ -107,11 +109,19 @@ cp "$stage/kernel/boot/vmlinuz-$version" "$out/$image_type-$artifact.bin"
 ln -s "$image_type-$artifact.bin" "$out/$image_type-$board.bin"; ln -s "$image_type-$artifact.bin" "$out/$image_type"
 tar -C "$stage/modules" "${tar_options[@]}" -c lib -f - | gzip -n -9 > "$out/modules-$artifact.tgz"
 ln -s "modules-$artifact.tgz" "$out/modules-$board.tgz"
-if [ $board = genericarm64 ]; then
-  find "$stage/kernel/usr/lib" -name '*.dtb' -exec cp -t "$out" {} +
-fi
-unpack_debs $arch "$stage/boot" systemd-boot-efi
-cp "$stage/boot/usr/lib/systemd/boot/efi/systemd-boot$efi.efi" "$out/"
+unpack_debs $arch "$stage/boot" "${firmware[@]}"
+boot=$stage/boot/usr/lib
+[ ! -d "$boot/systemd" ] || cp "$boot/systemd/boot/efi/systemd-boot$efi.efi" "$out/"
+case $board in
+  genericarm64) find "$stage/kernel/usr/lib" -name '*.dtb' -exec cp -t "$out" {} + ;;
+  raspberrypi3-64)
+    find "$stage/kernel/usr/lib" -name 'bcm2837-rpi-3-b.dtb' -exec cp -t "$out" {} +
+    cp "$boot/u-boot/rpi_3/u-boot.bin" "$out/" ;;
+  genericx86-64)   # what grub-install would make for a disk whose first partition is the boot partition
+    cp "$boot/grub/i386-pc/boot.img" "$out/"
+    "$stage/boot/usr/bin/grub-mkimage" -O i386-pc -d "$boot/grub/i386-pc" -p '(hd0,msdos1)/boot/grub' -o "$out/core.img" \
+      biosdisk part_msdos fat normal configfile loadenv test linux echo boot ;;
+esac
 
 for p in "${packages[@]}"; do
   printf '%s %s %s\n' "$p" "$([ "$(dpkg-deb -f "$(deb_file $arch $p)" Architecture)" = all ] && echo all || echo $yocto_arch)" "$(deb_version $arch $p)"

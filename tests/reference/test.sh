@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Builds the solution and runs the suites; ends with one line over all of them: `N passed, N failed`.
-# usage: test.sh [unit|oracle|boot|engine|system]...      without a name: unit, oracle and boot
+# usage: test.sh [SUITE]...      without a name: unit, oracle, system
 #   unit    fast, no tools                      oracle  outside judges of every format, loop devices
-#   boot    the demo in QEMU, once              engine  the supervisor on a real dockerd (long)
-#   system  QEMU boots with power cuts (long)
+#   system  the demos and further boots in QEMU engine  the supervisor on a real dockerd (long)
+#   boards  other boards' images in QEMU (long) guests  the flasher inside QEMU guests (long)
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd); cd "$top"
 work=${OSBUILD_WORK:-$top/work}; mkdir -p "$work/results"
-[ $# -gt 0 ] || set -- unit oracle boot
+[ $# -gt 0 ] || set -- unit oracle system
 passed=0 failed=0 skipped=0
 say() { printf '==> %s (%s)\n' "$*" "$(date +%T)"; }
 
@@ -15,12 +15,14 @@ say "build"
 dotnet build OsBuild.sln -c Release -v quiet --nologo || { echo "0 passed, 1 failed"; exit 1; }
 
 case " $* " in
-  *" oracle "*|*" engine "*|*" system "*) "$here/publish.sh" image-builder:linux-x64 supervisor:linux-x64 flasher:linux-x64 || { echo "0 passed, 1 failed"; exit 1; } ;;
+  *" oracle "*|*" engine "*|*" system "*|*" guests "*) "$here/publish.sh" image-builder:linux-x64 supervisor:linux-x64 flasher:linux-x64 || { echo "0 passed, 1 failed"; exit 1; } ;;
+esac
+
+case " $* " in
+  *" boards "*) "$here/firmware.sh" || { echo "0 passed, 1 failed"; exit 1; } ;;
 esac
 case " $* " in
-  *" system "*)
-    "$here/publish.sh" all && "$here/deploy-dir.sh" qemux86-64 && "$here/deploy-dir.sh" qemuarm64 \
-      && "$here/demo-app.sh" amd64 "$work/demo/amd64" && "$here/demo-app.sh" arm64 "$work/demo/arm64" || { echo "0 passed, 1 failed"; exit 1; } ;;
+  *" oracle "*) "$here/deploy-dir.sh" qemux86-64 || { echo "0 passed, 1 failed"; exit 1; } ;;
 esac
 
 suite() { # NAME PROJECT MINUTES [FILTER...]
@@ -43,11 +45,10 @@ for name; do
     unit) suite unit OsBuild.Tests 15 ;;
     oracle) suite oracle OsBuild.OracleTests 25 -class- '*.Supervisor.*' ;;
     engine) suite engine OsBuild.OracleTests 40 -class '*.Supervisor.*' ;;
-    system) suite system OsBuild.SystemTests 40 ;;
-    boot)
-      say boot
-      if "$here/demo.sh" qemux86-64 --once; then passed=$((passed + 1)); else failed=$((failed + 1)); fi ;;
-    *) echo "error: no suite '$name' (unit, oracle, boot, engine, system)" >&2; exit 2 ;;
+    system) suite system OsBuild.SystemTests 40 -class- '*.Nightly.*' ;;
+    boards) suite boards OsBuild.SystemTests 90 -class '*.Nightly.Board*' ;;
+    guests) suite guests OsBuild.SystemTests 90 -class '*.Nightly.Guest*' ;;
+    *) echo "error: no suite '$name' (unit, oracle, system, engine, boards, guests)" >&2; exit 2 ;;
   esac
 done
 if [ $skipped -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi

@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace OsBuild.SystemTests;
+
+/// <summary>A guest of tests/reference/guest.sh: takes commands over its serial console. Its disks are files of this machine.</summary>
+internal sealed class Guest : IDisposable
+{
+    private static readonly TimeSpan Long = TimeSpan.FromMinutes(5);
+    private readonly Machine _machine;
+    private readonly Socket _serial;
+    private int _seen;
+
+    /// <param name="devices">Options of QEMU for its disks.</param>
+    public Guest(params string[] devices)
+    {
+        var folder = Checkout.Script(TimeSpan.FromMinutes(10), "guest.sh").TrimEnd().Split('\n')[^1];
+        _machine = Machine.StartOwn("qemu-system-x86_64",
+        [
+            "-machine", "q35", "-cpu", "max", "-smp", "2", "-m", "768", "-nic", "none", "-kernel", Path.Combine(folder, "vmlinuz"), "-initrd", Path.Combine(folder, "initrd"),
+            "-append", "console=ttyS0 quiet loglevel=1 panic=-1", "-chardev", "socket,id=serial,path={folder}/serial,server=on,wait=off,logfile={folder}/console.log", "-serial", "chardev:serial",
+            "-device", "qemu-xhci,id=xhci", "-device", "sdhci-pci,id=sdhci", .. devices,
+        ]);
+        var path = Path.Combine(_machine.Folder, "serial");
+        for (var clock = Stopwatch.StartNew(); !File.Exists(path) && clock.Elapsed < Long;) Thread.Sleep(50);
+        _serial = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        _serial.Connect(new UnixDomainSocketEndPoint(path));
+        Until("GUEST READY\n");
+    }
+
+    /// <summary>QEMU's own controls.</summary>
+    public Qmp Control => _machine.Control;
+
+    /// <summary>Runs a command line of the guest's shell.</summary>
+    public (int ExitCode, string Output) Run(string command)
+    {
+        Type(command);
+        var end = Until(@"GUEST EXIT (\d+)\n");
+        return (int.Parse(end.Match.Groups[1].Value, CultureInfo.InvariantCulture), end.Before);
+    }
+
+    /// <summary>Runs a command that must succeed.</summary>
+    public string Do(string command)
+    {
+        var (code, output) = Run(command);
+        Assert.True(code == 0, $"{command} ended with {code}:\n{output}");
+        return output;
+    }
+
+    /// <summary>Types a line, for a program that waits for one.</summary>
+    public void Type(string line) => _serial.Send(Encoding.UTF8.GetBytes(line + "\n"));
+
+    /// <summary>Waits for something on the console; gives it and what came before it.</summary>
+    public (Match Match, string Before) Until(string pattern)
+    {
+        var from = _seen;
+        var match = _machine.WaitFor(pattern, Long, () => _machine.Console[from..]);
+        _seen = from + match.Index + match.Length;
+        return (match, _machine.Console[from..][..match.Index]);
+    }
+
+    /// <summary>Makes a prepared file system, mounted at /mnt, the root of the running system.</summary>
+    public void SwitchRoot()
+    {
+        Do("cp -a /bin /lib /lib64 /etc /init /mnt/ && for d in dev proc sys run tmp mnt home modules media media/stick; do mkdir -p /mnt/$d; done && : > /mnt/modules/load && umount /proc /sys /run /tmp");
+        Type("exec switch_root /mnt /init");
+        Until("GUEST READY\n");
+    }
+
+    /// <summary>SHA-256 of the first bytes of a disk's file.</summary>
+    public static string Digest(string disk, long length)
+    {
+        using var file = File.OpenRead(disk);
+        using var part = new OsBuild.Images.Streams.SubStream(file, 0, length);
+        return Convert.ToHexStringLower(SHA256.HashData(part));
+    }
+
+    public void Dispose()
+    {
+        _serial.Dispose();
+        _machine.Dispose();
+    }
+}
