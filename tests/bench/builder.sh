@@ -10,51 +10,74 @@ cd "$scratch"
 mkdir -p rootfs/usr
 budget() { # DIRECTORY MiB
   mkdir -p "rootfs$1"
-  find "$1" -xdev \( -type f -size -8192k -o -type l \) -printf '%s %P\n' | LC_ALL=C sort -k2 | awk -v most=$(($2 << 20)) '{ s += $1; if (s > most) exit; sub(/^[0-9]+ /, ""); print }' |
-    tar -C "$1" --ignore-failed-read -cf - -T - 2>/dev/null | tar -C "rootfs$1" -xf -
+  find "$1" -xdev \( -type f -size -8192k -o -type l \) -printf '%s %P\n' 2>/dev/null | LC_ALL=C sort -k2 | awk -v most=$(($2 << 20)) '{ s += $1; if (s > most) exit; sub(/^[0-9]+ /, ""); print }' |
+    { tar -C "$1" --ignore-failed-read -cf - -T - 2>/dev/null || true; } | tar -C "rootfs$1" -xf -
 }
-budget /usr/bin 110; budget /usr/sbin 25; budget /usr/lib/x86_64-linux-gnu 95; budget /usr/share/zoneinfo 3; budget /usr/share/perl 15; budget /usr/share/doc 30; budget /etc 4
+budget /usr/bin 110; budget /usr/sbin 25; budget /usr/lib/x86_64-linux-gnu 95; budget /usr/lib/git-core 8; budget /usr/share/zoneinfo 3
+budget /usr/share/perl 15; budget /usr/share/perl5 10; budget /usr/share/doc 30; budget /etc 4
 mkdir -p rootfs/{dev,proc,sys,run,tmp,boot,data,state,root,var/lib}; for d in bin sbin lib; do ln -s usr/$d rootfs/$d; done
-[ -d rootfs/usr/lib64 ] || mkdir rootfs/usr/lib64; ln -sfn usr/lib64 rootfs/lib64
-cp -L /lib64/ld-linux-x86-64.so.2 rootfs/usr/lib64/
+mkdir -p rootfs/usr/lib64; ln -sfn usr/lib64 rootfs/lib64
+for library in /lib64/ld-linux-x86-64.so.2 /lib/x86_64-linux-gnu/lib{c,m,dl,pthread,gcc_s}.so*; do cp -L "$library" rootfs/usr/lib64/ 2>/dev/null || true; done
 echo "root tree: $(du -sm rootfs | cut -f1) MiB, $(find rootfs | wc -l) entries, $runs runs each, $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg)"
 
 # A deploy directory around it: the reference one with the large root file system in place of its own.
 "$top/tests/reference/deploy-dir.sh" qemux86-64
 cp -a "$OSBUILD_WORK/deploy/qemux86-64" deploy
-link=$(cd deploy && echo *.rootfs.tar.zst | tr ' ' '\n' | grep -v -- '-2[0-9]*\.tar' | head -n 1); real=$(readlink "deploy/$link")
+link=osbuild-reference-qemux86-64.rootfs.tar.zst; real=$(readlink "deploy/$link")
 tar -C rootfs --sort=name --format=posix --numeric-owner --owner=0 --group=0 -cf rootfs.tar .
 zstd -q -3 -f rootfs.tar -o "deploy/$real"; cp "deploy/$real" rootfs.tar.zst
 mkdir boot; cp -L deploy/bzImage boot/Image; head -c 26000000 /dev/urandom > boot/filler
 
 build() { "$top/dist/linux-x64/image-builder" build qemux86-64 --deploy deploy --output "$1" --supervisor "$top/dist/linux-x64/supervisor" "${@:2}"; }
 export -f build; export top
-cat > genimage.cfg <<'EOF'
+cat > genimage.cfg <<'CFG'
 image boot.vfat { vfat { files = { "Image", "filler" } label = "boot" } size = 128M }
 image root.ext4 { ext4 { label = "root" use-mke2fs = true } size = 512M mountpoint = "/" }
 image data.ext4 { ext4 { label = "data" use-mke2fs = true } size = 64M empty = true temporary = false }
 image disk.img { hdimage { partition-table-type = "gpt" align = 4M }
   partition boot { image = "boot.vfat" } partition root { image = "root.ext4" } partition data { image = "data.ext4" } }
-EOF
+CFG
 
 echo; echo "from root file system tarball to disk image"
-before='rm -rf x' measure untar bash -c 'mkdir x && tar -C x -xf rootfs.tar'
 before='rm -f d.tar' measure 'zstd -d' zstd -q -d rootfs.tar.zst -o d.tar
-before='rm -rf out' measure 'image-builder (img + bmap + sha256)' bash -c 'build out --image osbuild-reference'
-image=$(ls out/*.img); cp --sparse=always "$image" finished.img
+rm -f d.tar
+before='rm -rf out' measure 'image-builder (img + bmap with sha256)' bash -c 'build out'
+image=$(ls out/*.img)
 before='rm -f k.img' measure 'cp --sparse of the image' cp --sparse=always "$image" k.img
+mv k.img finished.img
 before='rm -rf x gi' measure 'genimage with untar' bash -c 'mkdir x && zstd -qdc rootfs.tar.zst | tar -C x -xf - && genimage --config genimage.cfg --rootpath x --inputpath boot --tmppath gi/tmp --outputpath gi/out'
+rm -rf gi
 before='rm -rf x r.ext4' measure 'untar + mke2fs -d' bash -c 'mkdir x && zstd -qdc rootfs.tar.zst | tar -C x -xf - && truncate -s 512M r.ext4 && mke2fs -q -F -t ext4 -d x r.ext4'
-echo; echo "compressed in the same pass"
+rm -rf x r.ext4
+
+echo; echo "squashfs, zstd level 15, to an image of its own and as the root of a disk image"
+before='rm -f theirs.sqfs' measure 'mksquashfs (from the unpacked tree)' mksquashfs rootfs theirs.sqfs -noappend -quiet -no-progress -comp zstd -Xcompression-level 15 -processors "$(nproc)"
+before='rm -rf outs' measure 'image-builder --rootfs squashfs' bash -c 'build outs --rootfs squashfs'
+ours=$("$top/dist/linux-x64/image-builder" inspect outs/*.img --json | grep -o '"name":"root-a"[^}]*' | grep -o '"used":[0-9]*' | cut -d: -f2)
+
+echo; echo "compressed"
 before='rm -f c.zst' measure 'zstd -T2 -3 of the finished image' zstd -q -T2 -3 finished.img -o c.zst
-before='rm -rf outz' measure 'image-builder --compress zst' bash -c 'build outz --image osbuild-reference --compress zst'
+before='rm -rf outz' measure 'image-builder --compress zst' bash -c 'build outz --compress zst'
+
 echo; echo "again"
-before=: measure 'unchanged job' bash -c 'build out --image osbuild-reference'
+before=: measure 'unchanged job' bash -c 'build out'
 n=0; change() { n=$((n + 1)); echo "hostname: bench-$n" > config.yaml; }
-before=change measure 'changed config' bash -c 'build out --image osbuild-reference --config config.yaml'
+before=change measure 'changed config' bash -c 'build out --config config.yaml'
+loader() { n=$((n + 1)); echo "$n" >> deploy/systemd-bootx64.efi; }
+before=loader measure 'changed boot file' bash -c 'build out --config config.yaml'
+
+# What the process wrote, in bytes: the counters of a shell that waited for it.
+written=$(rm -rf outw; bash -c 'build outw > /dev/null 2>&1; while read -r key value; do [ "$key" != wchar: ] || echo "$value"; done < /proc/$$/io')
+allocated=$(($(du -k outw | cut -f1) << 10))
+
 echo; echo "ratios"
-ratio 'image-builder / (zstd -d + cp --sparse)' "${wall['image-builder (img + bmap + sha256)']}" "$(awk -v a="${wall['zstd -d']}" -v b="${wall['cp --sparse of the image']}" 'BEGIN { print a + b }')" '<= 2'
-ratio 'genimage with untar / image-builder' "${wall['genimage with untar']}" "${wall['image-builder (img + bmap + sha256)']}" '>= 2.5'
+ratio 'image-builder / (zstd -d + cp --sparse)' "${wall['image-builder (img + bmap with sha256)']}" "$(awk -v a="${wall['zstd -d']}" -v b="${wall['cp --sparse of the image']}" 'BEGIN { print a + b }')" '<= 2'
+ratio 'genimage with untar / image-builder' "${wall['genimage with untar']}" "${wall['image-builder (img + bmap with sha256)']}" '>= 2.5'
+ratio 'bytes written / bytes allocated' "$written" "$allocated" '<= 1.02'
 ratio 'image-builder --compress zst / zstd -T2 -3' "${wall['image-builder --compress zst']}" "${wall['zstd -T2 -3 of the finished image']}" '<= 1.3'
-echo "  peak memory ${rss['image-builder (img + bmap + sha256)']} MiB (goal <= 100), with zst ${rss['image-builder --compress zst']} MiB"
-echo "  image $(stat -c %s "$image" | awk '{print $1/1048576}') MiB apparent, $(du -m "$image" | cut -f1) MiB allocated; zst $(ls -l outz/*.zst | awk '{print $5/1048576}') MiB against $(stat -c %s c.zst | awk '{print $1/1048576}') MiB"
+ratio 'size of .img.zst / zstd -T2 -3' "$(stat -c %s outz/*.zst)" "$(stat -c %s c.zst)" 'near 1'
+ratio 'size of squashfs root / mksquashfs (+ supervisor, modules)' "$ours" "$(stat -c %s theirs.sqfs)" '1.02, less what is added'
+ratio 'changed config, seconds' "${wall['changed config']}" 1 '<= 0.2'
+ratio 'changed boot file, seconds' "${wall['changed boot file']}" 1 '<= 0.2'
+echo "  peak memory ${rss['image-builder (img + bmap with sha256)']} MiB (goal <= 100), with zst ${rss['image-builder --compress zst']} MiB, with squashfs ${rss['image-builder --rootfs squashfs']} MiB"
+echo "  image $(stat -c %s "$image" | awk '{print $1/1048576}') MiB apparent, $(du -m "$image" | cut -f1) MiB allocated"

@@ -43,6 +43,15 @@ internal sealed record Board
     /// <summary>Where each value stands in its file, by path (<c>firmware[1].offset</c>); of parents too.</summary>
     public required IReadOnlyDictionary<string, Place> Places { get; init; }
 
+    /// <summary>SHA-256 of the texts it was read from, in hexadecimal.</summary>
+    public string Digest { get; init; } = "";
+
+    /// <summary>The board with another file system in its root slots.</summary>
+    public Board WithRoot(FileSystemKind kind) => this with
+    {
+        Partitions = [.. Partitions.Select(p => p.Role is PartitionRole.RootA or PartitionRole.RootB && p.FileSystem != FileSystemKind.None ? p with { FileSystem = kind } : p)],
+    };
+
     /// <summary>The partition with a role, or null. Reserved partitions share theirs: ask for them by name.</summary>
     public BoardPartition? Partition(PartitionRole role) => Partitions.FirstOrDefault(p => p.Role == role);
 

@@ -64,7 +64,7 @@ internal static class BoardLayoutChecks
         var fits = p.Role switch
         {
             PartitionRole.Boot => p.FileSystem == FileSystemKind.Vfat,
-            PartitionRole.RootA or PartitionRole.RootB => p.FileSystem is FileSystemKind.Ext4 or FileSystemKind.Squashfs or FileSystemKind.Erofs,
+            PartitionRole.RootA or PartitionRole.RootB => p.FileSystem is FileSystemKind.Ext4 or FileSystemKind.Squashfs,
             PartitionRole.Reserved => p.FileSystem == FileSystemKind.None,
             _ => p.FileSystem == FileSystemKind.Ext4,
         };
@@ -72,7 +72,7 @@ internal static class BoardLayoutChecks
             findings.Add(path + ".fs", $"partition {p.Name} cannot be {Words.FileSystem.Of(p.FileSystem)}", p.Role switch
             {
                 PartitionRole.Boot => "firmware reads only vfat",
-                PartitionRole.RootA or PartitionRole.RootB => "make it ext4, squashfs or erofs",
+                PartitionRole.RootA or PartitionRole.RootB => "make it ext4 or squashfs",
                 PartitionRole.Reserved => "what is reserved holds no file system: remove `fs`",
                 _ => "make it ext4, which grows and survives a power cut",
             });

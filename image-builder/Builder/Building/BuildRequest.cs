@@ -24,6 +24,12 @@ internal sealed record BuildRequest
     public IReadOnlyList<string> Load { get; init; } = [];
     public Codec Compress { get; init; } = Codec.None;
 
+    /// <summary>The root's file system, when it is not the board's own choice; <see cref="Board"/> has it already.</summary>
+    public FileSystemKind? Rootfs { get; init; }
+
+    /// <summary>The address the image will be fetched from, for an entry of Raspberry Pi Imager's list; null for none.</summary>
+    public string? OsList { get; init; }
+
     /// <summary>SOURCE_DATE_EPOCH, or null for the time that bitbake gave the root file system.</summary>
     public long? SourceDateEpoch { get; init; }
 

@@ -2,10 +2,7 @@ using OsBuild.ImageBuilder.Boards;
 using OsBuild.ImageBuilder.Facts;
 using OsBuild.ImageBuilder.Inputs;
 using OsBuild.ImageBuilder.Planning;
-using OsBuild.Images.Ext4;
-using OsBuild.Images.Fat;
 using OsBuild.Images.Partitions;
-using OsBuild.Images.Streams;
 using OsBuild.Images.Trees;
 
 namespace OsBuild.ImageBuilder.Building;
@@ -13,18 +10,18 @@ namespace OsBuild.ImageBuilder.Building;
 /// <summary>Performs a plan: file systems into their partitions, firmware to its places, the partition table last.</summary>
 internal sealed class ImageAssembler(ImagePlan plan, ImageFile image, Progress progress, CancellationToken cancel)
 {
-    public void Run()
+    /// <param name="rootIsWritten">True when the root was written while it was read.</param>
+    public void Run(bool rootIsWritten = false)
     {
         foreach (var fileSystem in plan.FileSystems)
         {
             cancel.ThrowIfCancellationRequested();
-            using var partition = new SubStream(image, fileSystem.Partition.Offset, fileSystem.Partition.Size);
-            if (fileSystem.Kind == FileSystemKind.Vfat) WriteBoot(fileSystem, partition);
-            else if (fileSystem.Role == PartitionRole.RootA) WriteRoot(fileSystem, partition);
-            else WriteEmpty(fileSystem, partition);
+            if (fileSystem.Kind == FileSystemKind.Vfat) BootWriter.Write(image, fileSystem, plan.Boot, plan.Inputs, progress, cancel);
+            else if (fileSystem.Role != PartitionRole.RootA) WriteEmpty(fileSystem);
+            else if (!rootIsWritten) WriteRoot(fileSystem);
         }
 
-        WriteBlobs();
+        WriteBlobs(image, plan.Disk, plan.Deploy);
         // Last: until then the file is no disk that anybody could take for a finished one.
         foreach (var write in PartitionTable.Writes(plan.Disk))
         {
@@ -35,12 +32,11 @@ internal sealed class ImageAssembler(ImagePlan plan, ImageFile image, Progress p
         image.Flush();
     }
 
-    private void WriteBlobs()
+    private static void WriteBlobs(ImageFile image, DiskPlan disk, DeployContent deploy)
     {
-        foreach (var (blob, file) in plan.Disk.Blobs.Zip(plan.Blobs))
+        foreach (var (blob, placed) in disk.Blobs.Zip(deploy.RawBlobs))
         {
-            cancel.ThrowIfCancellationRequested();
-            using var content = file.Open();
+            using var content = placed.File.Open();
             foreach (var piece in blob.Pieces)
             {
                 content.Position = piece.FileOffset;
@@ -52,33 +48,13 @@ internal sealed class ImageAssembler(ImagePlan plan, ImageFile image, Progress p
         }
     }
 
-    private void WriteBoot(FileSystemPlan fileSystem, SubStream partition)
+    private void WriteRoot(FileSystemPlan fileSystem)
     {
-        var step = progress.Begin("boot", plan.Boot.Sum(b => b.Source.Size));
-        var writer = new FatWriter(partition, FatLayout.For(FileSystemOptions.Fat(fileSystem, plan.Identity, plan.Time)));
-        foreach (var entry in plan.Boot)
+        var step = progress.Begin("root", plan.Deploy.Rootfs.Size);
+        using var writer = TreeWriter.Begin(image, fileSystem, plan.Inputs.Time);
+        using (var raw = plan.Deploy.Rootfs.Open())
         {
-            cancel.ThrowIfCancellationRequested();
-            using var content = Open(entry.Source);
-            writer.AddFile(entry.Path, entry.Source.Size, content);
-            step.Add(entry.Source.Size);
-        }
-
-        writer.Finish();
-        // Free table entries are zeros that must reach the medium: FAT has no other word for free. The writer fills from the front, so all
-        // that matters lies there.
-        image.Mark(fileSystem.Partition.Offset, new FatReader(partition).Used);
-        step.End();
-    }
-
-    private void WriteRoot(FileSystemPlan fileSystem, SubStream partition)
-    {
-        var step = progress.Begin("root", plan.Rootfs.Size);
-        var layout = Ext4Layout.For(FileSystemOptions.Ext4(fileSystem, plan.Time));
-        var writer = new Ext4Writer(partition, layout);
-        using (var raw = plan.Rootfs.Open())
-        {
-            foreach (var (node, content) in RootfsReader.Entries(raw, plan.RootfsType))
+            foreach (var (node, content) in RootfsReader.Entries(raw, plan.Deploy.RootfsType))
             {
                 cancel.ThrowIfCancellationRequested();
                 if (!plan.Replaced.Contains(node.Path)) writer.Add(node, content);
@@ -91,41 +67,20 @@ internal sealed class ImageAssembler(ImagePlan plan, ImageFile image, Progress p
             foreach (var (node, content) in ModuleArchive.Read(modules.File))
             {
                 cancel.ThrowIfCancellationRequested();
-                if (ModuleSet.VersionOf(node.Path) is null) continue;
-                writer.Add(modules.Dest.Length == 0 ? node : node with { Path = $"{modules.Dest}/{node.Path}" }, content);
+                if (ModuleSet.VersionOf(node.Path) is not null) writer.Add(modules.Dest.Length == 0 ? node : node with { Path = $"{modules.Dest}/{node.Path}" }, content);
             }
         }
 
-        foreach (var entry in plan.Root)
-        {
-            using var content = entry.Source is { } source ? Open(source) : Stream.Null;
-            writer.Add(entry.Node, content);
-        }
-
+        foreach (var entry in plan.Root) Sources.Add(writer, entry);
         writer.Finish();
-        MarkZeros(fileSystem, layout);
         step.End();
     }
 
-    private void WriteEmpty(FileSystemPlan fileSystem, SubStream partition)
+    private void WriteEmpty(FileSystemPlan fileSystem)
     {
-        var layout = Ext4Layout.For(FileSystemOptions.Ext4(fileSystem, plan.Time));
-        var writer = new Ext4Writer(partition, layout);
-        writer.Add(new Node { Path = "", Kind = NodeKind.Directory, Mode = 0x1ED, ModifiedAt = plan.Time }, Stream.Null);
-        writer.Add(new Node { Path = "lost+found", Kind = NodeKind.Directory, Mode = 0x1C0, ModifiedAt = plan.Time }, Stream.Null);
+        using var writer = TreeWriter.Begin(image, fileSystem, plan.Inputs.Time);
+        writer.Add(new Node { Path = "", Kind = NodeKind.Directory, Mode = 0x1ED, ModifiedAt = plan.Inputs.Time }, Stream.Null);
+        writer.Add(new Node { Path = "lost+found", Kind = NodeKind.Directory, Mode = 0x1C0, ModifiedAt = plan.Inputs.Time }, Stream.Null);
         writer.Finish();
-        MarkZeros(fileSystem, layout);
     }
-
-    private void MarkZeros(FileSystemPlan fileSystem, Ext4Layout layout)
-    {
-        foreach (var (offset, length) in layout.MustBeZero) image.Mark(fileSystem.Partition.Offset + offset, length);
-    }
-
-    private static Stream Open(Source source) => source switch
-    {
-        Source.FromFile file => file.File.Open(),
-        Source.Made made => new MemoryStream(made.Bytes.ToArray(), writable: false),
-        _ => throw new System.Diagnostics.UnreachableException(),
-    };
 }

@@ -1,44 +1,54 @@
 using System.Text.Json;
+using OsBuild.ImageBuilder.Boards;
 using OsBuild.ImageBuilder.Planning;
 using OsBuild.Images.Bmap;
+using OsBuild.Images.Metadata;
+using OsBuild.Images.Partitions;
 
 namespace OsBuild.ImageBuilder.Building;
 
-/// <summary>Writes <c>NAME.img.json</c>: what the image is, for programs.</summary>
+/// <summary>The files beside an image that say what is in it.</summary>
 internal static class ImageDescription
 {
-    public static void Write(Stream target, ImagePlan plan, string sha256, IReadOnlyList<string> partitions, BlockMap map)
+    /// <summary>Writes <c>NAME.img.json</c>: what the image is, for programs. The digest of the block map stands for the whole image: the map has
+    /// a digest of every block that matters. The image is not hashed as one, because most of it is empty slots.</summary>
+    /// <param name="target">Takes the JSON.</param>
+    /// <param name="inputs">What the image was made of.</param>
+    /// <param name="disk">Its layout.</param>
+    /// <param name="commandLine">Its kernel command line.</param>
+    /// <param name="map">Its block map.</param>
+    /// <param name="mapDigest">SHA-256 of the block map's file.</param>
+    public static void Write(Stream target, BootInputs inputs, DiskPlan disk, string commandLine, BlockMap map, string mapDigest)
     {
         using var json = new Utf8JsonWriter(target, ImageRecord.Indented);
         json.WriteStartObject();
-        json.WriteString("board", plan.Board.Name);
-        json.WriteString("title", plan.Board.Title);
-        json.WriteString("machine", plan.Machine);
-        json.WriteString("image", plan.Image);
-        json.WriteString("version", plan.Version);
-        json.WriteString("kernel", plan.KernelVersion);
-        json.WriteString("build", plan.Identity.BuildId);
-        json.WriteNumber("time", plan.Time);
-        json.WriteString("file", plan.FileName);
-        json.WriteNumber("size", plan.Disk.Size);
-        json.WriteNumber("mapped", map.Ranges.Sum(r => (r.Last - r.First + 1) * map.BlockSize));
-        json.WriteString("sha256", sha256);
-        json.WriteString("commandLine", plan.CommandLine);
+        json.WriteString("board", inputs.Board.Name);
+        json.WriteString("title", inputs.Board.Title);
+        json.WriteString("machine", inputs.Deploy.Machine);
+        json.WriteString("image", inputs.Deploy.Image);
+        json.WriteString("version", inputs.System.Version);
+        json.WriteString("kernel", inputs.System.Kernel);
+        json.WriteString("build", inputs.Identity.BuildId);
+        json.WriteNumber("time", inputs.Time);
+        json.WriteString("file", inputs.FileName);
+        json.WriteNumber("size", disk.Size);
+        json.WriteNumber("mapped", map.MappedBytes);
+        json.WriteString("bmapSha256", mapDigest);
+        json.WriteString("commandLine", commandLine);
         json.WriteStartArray("partitions");
-        foreach (var (partition, digest) in plan.Disk.Partitions.Zip(partitions))
+        foreach (var partition in disk.Partitions)
         {
-            var fileSystem = plan.FileSystems.FirstOrDefault(f => f.Partition == partition);
+            var board = inputs.Board.Partition(partition.Spec.Name)!;
             json.WriteStartObject();
             json.WriteNumber("number", partition.Number);
             json.WriteString("name", partition.Spec.Name);
-            json.WriteString("partuuid", BootText.PartUuid(plan.Disk, partition));
+            json.WriteString("partuuid", BootText.PartUuid(disk, partition));
             json.WriteNumber("offset", partition.Offset);
             json.WriteNumber("size", partition.Size);
-            if (fileSystem is not null)
+            if (board.FileSystem != FileSystemKind.None && board.Role != PartitionRole.RootB)
             {
-                json.WriteString("fs", fileSystem.Kind == Boards.FileSystemKind.Vfat ? "fat32" : "ext4");
-                json.WriteString("label", fileSystem.Label);
-                json.WriteString("sha256", digest);
+                json.WriteString("fs", board.FileSystem == FileSystemKind.Vfat ? "fat32" : Words.FileSystem.Of(board.FileSystem));
+                json.WriteString("label", board.Name);
             }
 
             json.WriteEndObject();
@@ -48,5 +58,27 @@ internal static class ImageDescription
         json.WriteEndObject();
         json.Flush();
         target.WriteByte((byte)'\n');
+    }
+
+    /// <summary>The bill of materials: the packages of the Yocto manifest, the kernel, firmware, and what the builder added.</summary>
+    public static byte[] Bill(BootInputs inputs, IReadOnlyList<InputDigest> digests)
+    {
+        string? Digest(string role) => digests.FirstOrDefault(d => d.Role == role).Sha256;
+        var files = inputs.Deploy.Blobs.Select(b => b.File).Concat(inputs.Deploy.Loader is { } loader ? [loader.File] : []).DistinctBy(f => f.Path);
+        return CycloneDx.Write(new()
+        {
+            Image = $"{inputs.Deploy.Image}-{inputs.Deploy.Machine}",
+            Version = inputs.System.Version,
+            Time = inputs.Time,
+            Tool = ("image-builder", inputs.BuilderVersion),
+            Parts =
+            [
+                .. inputs.Deploy.Packages.Select(p => new BomPart { Kind = BomKind.Package, Name = p.Name, Version = p.Version, Architecture = p.Arch }),
+                new() { Kind = BomKind.Program, Name = "osbuild-supervisor", Version = inputs.BuilderVersion, Sha256 = Digest("supervisor"), License = "Apache-2.0" },
+                new() { Kind = BomKind.Firmware, Name = "linux", Version = inputs.System.Kernel, Sha256 = Digest("file " + inputs.Deploy.Kernel.Name) },
+                .. files.Select(f => new BomPart { Kind = BomKind.Firmware, Name = f.Name, Sha256 = Digest("file " + f.Name) }),
+                .. inputs.User.Apps.Select(a => new BomPart { Kind = BomKind.Container, Name = a.Dest }),
+            ],
+        });
     }
 }

@@ -3,80 +3,47 @@ using OsBuild.Images.Bmap;
 
 namespace OsBuild.ImageBuilder.Building;
 
-/// <summary>Digests of a finished image: of each mapped run for the block map, of each partition, and of the whole file.</summary>
+/// <summary>The digests of an image that is whole.</summary>
 internal static class ImageDigests
 {
-    private const int Chunk = 1 << 20;
-    private static readonly byte[] Zeros = new byte[Chunk];
-
-    /// <summary>The block map with a digest for each run.</summary>
+    /// <summary>The block map with a digest for each run. Most were made while the image was; nothing may be written any more.</summary>
     public static BlockMap Map(ImageFile image, CancellationToken cancel)
     {
-        var buffer = new byte[Chunk];
-        var ranges = new List<BlockRange>();
-        foreach (var (first, last) in image.Runs())
+        image.Flush();
+        var runs = image.Runs().ToArray();
+        var ranges = new BlockRange[runs.Length];
+        Parallel.For(0, runs.Length, new ParallelOptions { CancellationToken = cancel, MaxDegreeOfParallelism = Environment.ProcessorCount }, () => new byte[1 << 20], (i, _, buffer) =>
         {
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            var end = Math.Min((last + 1) * ImageFile.BlockSize, image.Length);
-            for (var at = first * ImageFile.BlockSize; at < end; at += buffer.Length)
-            {
-                cancel.ThrowIfCancellationRequested();
-                var piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, end - at));
-                ReadExactly(image, piece, at);
-                hash.AppendData(piece);
-            }
-
-            ranges.Add(new(first, last, Convert.ToHexStringLower(hash.GetHashAndReset())));
-        }
-
+            var (first, last) = runs[i];
+            var (at, end) = (first * ImageFile.BlockSize, Math.Min((last + 1) * ImageFile.BlockSize, image.Length));
+            ranges[i] = new(first, last, (end - at == ImageStore.PieceSize ? image.Store.Early((int)(at / ImageStore.PieceSize)) : null) ?? Digest(image, at, end, buffer, cancel));
+            return buffer;
+        }, _ => { });
         return new() { ImageSize = image.Length, BlockSize = ImageFile.BlockSize, Ranges = ranges };
     }
 
-    /// <summary>The digest of a part of the image; holes are not read.</summary>
-    public static string Of(ImageFile image, long offset, long length, Action<long> done, CancellationToken cancel)
+    /// <summary>The digest of the whole image, holes included.</summary>
+    public static string Whole(ImageFile image, Progress progress, CancellationToken cancel)
+    {
+        var step = progress.Begin("hash", image.Length);
+        var digest = Digest(image, 0, image.Length, new byte[1 << 20], cancel, step.At);
+        step.End();
+        return digest;
+    }
+
+    private static string Digest(ImageFile image, long at, long end, byte[] buffer, CancellationToken cancel, Action<long>? done = null)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = new byte[Chunk];
-        var at = offset;
-        var end = offset + length;
-        foreach (var (first, last) in image.Runs())
-        {
-            var (start, stop) = (Math.Max(first * ImageFile.BlockSize, offset), Math.Min((last + 1) * ImageFile.BlockSize, end));
-            if (start >= stop) continue;
-            Hole(hash, start - at, cancel);
-            for (at = start; at < stop;)
-            {
-                cancel.ThrowIfCancellationRequested();
-                var piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, stop - at));
-                ReadExactly(image, piece, at);
-                hash.AppendData(piece);
-                at += piece.Length;
-                done(at - offset);
-            }
-        }
-
-        Hole(hash, end - at, cancel);
-        done(length);
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
-
-    private static void Hole(IncrementalHash hash, long length, CancellationToken cancel)
-    {
-        for (; length > 0; length -= Zeros.Length)
+        while (at < end)
         {
             cancel.ThrowIfCancellationRequested();
-            hash.AppendData(Zeros, 0, (int)Math.Min(Zeros.Length, length));
+            var some = (int)Math.Min(buffer.Length, end - at);
+            image.Store.Read(buffer.AsSpan(0, some), at);
+            hash.AppendData(buffer, 0, some);
+            at += some;
+            done?.Invoke(at);
         }
-    }
 
-    private static void ReadExactly(ImageFile image, Span<byte> bytes, long at)
-    {
-        while (!bytes.IsEmpty)
-        {
-            var got = RandomAccess.Read(image.Handle, bytes, at);
-            if (got == 0) throw new EndOfStreamException("The image became shorter while it was hashed; another program changed it.");
-            bytes = bytes[got..];
-            at += got;
-        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

@@ -1,26 +1,28 @@
-using Microsoft.Win32.SafeHandles;
-
 namespace OsBuild.ImageBuilder.Building;
 
-/// <summary>The image while it is made: a sparse file that knows which of its blocks were written. Small writes that follow each other
+/// <summary>The image while it is made: a sparse stream that knows which of its blocks were written. Small writes that follow each other
 /// are gathered; nothing is ever written that nobody asked for.</summary>
 internal sealed class ImageFile : Stream
 {
     public const int BlockSize = 4096;
-    private const int BufferSize = 1 << 20;
 
-    private readonly SafeFileHandle _file;
+    private const int BufferSize = 1 << 20;
+    private const int BlocksPerPiece = ImageStore.PieceSize / BlockSize;
+
+    private readonly ImageStore _store;
     private readonly ulong[] _written;
     private readonly byte[] _buffer = new byte[BufferSize];
     private long _bufferAt;
     private int _buffered;
+    private int _piece;
     private long _position;
 
-    public ImageFile(SafeFileHandle file, long size)
+    /// <param name="store">Takes the bytes; not owned.</param>
+    /// <param name="size">Size of the image.</param>
+    public ImageFile(ImageStore store, long size)
     {
-        _file = file;
+        _store = store;
         Length = size;
-        RandomAccess.SetLength(file, size);
         _written = new ulong[(size / BlockSize / 64) + 1];
     }
 
@@ -33,7 +35,7 @@ internal sealed class ImageFile : Stream
     /// <summary>Bytes handed to the operating system.</summary>
     public long BytesWritten { get; private set; }
 
-    public SafeFileHandle Handle => _file;
+    public ImageStore Store => _store;
 
     public override void Write(ReadOnlySpan<byte> bytes)
     {
@@ -44,8 +46,7 @@ internal sealed class ImageFile : Stream
         if (bytes.Length >= BufferSize / 2)
         {
             Flush();
-            RandomAccess.Write(_file, bytes, _position);
-            BytesWritten += bytes.Length;
+            Put(bytes, _position);
         }
         else
         {
@@ -60,18 +61,37 @@ internal sealed class ImageFile : Stream
     public override int Read(Span<byte> bytes)
     {
         Flush();
-        var got = RandomAccess.Read(_file, bytes[..(int)Math.Min(bytes.Length, Length - _position)], _position);
-        _position += got;
-        return got;
+        var some = (int)Math.Min(bytes.Length, Length - _position);
+        _store.Read(bytes[..some], _position);
+        _position += some;
+        return some;
     }
 
     public override void Flush()
     {
         if (_buffered == 0) return;
-        RandomAccess.Write(_file, _buffer.AsSpan(0, _buffered), _bufferAt);
-        BytesWritten += _buffered;
+        Put(_buffer.AsSpan(0, _buffered), _bufferAt);
         _buffered = 0;
     }
+
+    private void Put(ReadOnlySpan<byte> bytes, long at)
+    {
+        _store.Write(bytes, at);
+        BytesWritten += bytes.Length;
+        var (first, last) = ((int)(at / ImageStore.PieceSize), (int)((at + bytes.Length - 1) / ImageStore.PieceSize));
+        if (last == _piece) return;
+        if (first != _piece) Pass(_piece);
+        for (var piece = first; piece < last; piece++) Pass(piece);
+        _piece = last;
+    }
+
+    private void Pass(int piece)
+    {
+        if (IsFull(piece)) _store.Passed(piece);
+    }
+
+    /// <summary>True when every block of a piece was written.</summary>
+    private bool IsFull(int piece) => (piece + 1L) * ImageStore.PieceSize <= Length && _written.AsSpan(piece * BlocksPerPiece / 64, BlocksPerPiece / 64).IndexOfAnyExcept(ulong.MaxValue) < 0;
 
     /// <summary>Blocks whose content matters although nobody wrote it: they must be zeros on the medium too.</summary>
     public void Mark(long offset, long length)
@@ -80,13 +100,27 @@ internal sealed class ImageFile : Stream
         for (var block = offset / BlockSize; block <= (offset + length - 1) / BlockSize; block++) _written[block >> 6] |= 1UL << (int)(block & 63);
     }
 
-    /// <summary>The runs of blocks that matter, first and last block of each.</summary>
+    /// <summary>Starts anew: nothing is written.</summary>
+    public void Clear()
+    {
+        _buffered = 0;
+        Array.Clear(_written);
+        _store.Clear();
+    }
+
+    /// <summary>The runs of blocks that matter, first and last block of each, none longer than a piece and none across the border of two.</summary>
     public IEnumerable<(long First, long Last)> Runs()
     {
         var blocks = (Length + BlockSize - 1) / BlockSize;
         long first = -1;
         for (long block = 0; block < blocks; block++)
         {
+            if (first >= 0 && block % BlocksPerPiece == 0)
+            {
+                yield return (first, block - 1);
+                first = -1;
+            }
+
             // Empty slots are long: take 64 blocks at a step.
             if ((block & 63) == 0 && first < 0)
             {
@@ -119,7 +153,7 @@ internal sealed class ImageFile : Stream
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing && !_file.IsClosed) Flush();
+        if (disposing) Flush();
         base.Dispose(disposing);
     }
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using OsBuild.ImageBuilder.Facts;
 using OsBuild.ImageBuilder.Inputs;
 using OsBuild.ImageBuilder.Planning;
 using OsBuild.Images.Compression;
@@ -11,7 +12,7 @@ namespace OsBuild.ImageBuilder.Building;
 internal sealed record InitramfsContent
 {
     /// <summary>The supervisor, which is also /init.</summary>
-    public required byte[] Supervisor { get; init; }
+    public required InputFile Supervisor { get; init; }
 
     /// <summary>Its interpreter and libraries.</summary>
     public required IReadOnlyList<LibraryFile> Libraries { get; init; }
@@ -32,37 +33,49 @@ internal sealed record InitramfsContent
 /// <summary>Makes the initramfs: the supervisor as /init and just the kernel modules that stand between the kernel and its root.</summary>
 internal static class InitramfsMaker
 {
+    // The supervisor is most of it: higher levels take five times as long for a twentieth less.
+    private const int Level = 3;
     private const int Directory = 0x1ED, Program = 0x1ED, Plain = 0x1A4;
 
     /// <summary>The compressed archive.</summary>
     public static byte[] Make(InitramfsContent content)
     {
-        var archive = new MemoryStream();
-        var cpio = new CpioWriter(archive);
-        foreach (var (node, bytes) in Entries(content)) cpio.Add(node, new MemoryStream(bytes));
-        cpio.Finish();
-        return Codecs.OneZstdFrame(archive.GetBuffer().AsSpan(0, (int)archive.Length), level: 12);
+        var packed = new MemoryStream();
+        using (var encoder = Codecs.OpenOneZstdFrame(packed, Level))
+        {
+            var cpio = new CpioWriter(encoder);
+            foreach (var (node, open) in Entries(content))
+            {
+                using var bytes = open();
+                cpio.Add(node, bytes);
+            }
+
+            cpio.Finish();
+        }
+
+        return packed.ToArray();
     }
 
     /// <summary>Everything in it, parents before children, in an order that depends on nothing but the names.</summary>
-    internal static IEnumerable<(Node Node, byte[] Content)> Entries(InitramfsContent content)
+    internal static IEnumerable<(Node Node, Func<Stream> Open)> Entries(InitramfsContent content)
     {
-        var files = new SortedDictionary<string, (Node Node, byte[] Content)>(StringComparer.Ordinal);
-        void File(string path, byte[] bytes, int mode) =>
-            files[path] = (new() { Path = path, Kind = NodeKind.File, Mode = mode, ModifiedAt = content.Time, Size = bytes.Length }, bytes);
+        var files = new SortedDictionary<string, (Node Node, Func<Stream> Open)>(StringComparer.Ordinal);
+        void Put(string path, long size, int mode, Func<Stream> open) =>
+            files[path] = (new() { Path = path, Kind = NodeKind.File, Mode = mode, ModifiedAt = content.Time, Size = size }, open);
+        void File(string path, byte[] bytes, int mode) => Put(path, bytes.Length, mode, () => new MemoryStream(bytes, writable: false));
 
-        File("init", content.Supervisor, Program);
+        Put("init", content.Supervisor.Size, Program, () => content.Supervisor.Open());
         File("etc/initrd-release", Encoding.UTF8.GetBytes($"ID=osbuild-initramfs\nPRETTY_NAME=\"{content.Name}\"\n"), Plain);
         foreach (var library in content.Libraries) File(library.Path, library.Content, Program);
         var modules = $"lib/modules/{content.KernelVersion}/";
         foreach (var (path, bytes) in content.Modules) File(modules + path, bytes, Plain);
         File("etc/modules.load", Encoding.UTF8.GetBytes(string.Concat(content.Modules.Select(m => $"{modules}{m.Path}\n"))), Plain);
         foreach (var (name, major, minor, mode) in DeviceNodes.Static)
-            files["dev/" + name] = (new() { Path = "dev/" + name, Kind = NodeKind.CharDevice, Mode = mode, Major = major, Minor = minor, ModifiedAt = content.Time }, []);
+            files["dev/" + name] = (new() { Path = "dev/" + name, Kind = NodeKind.CharDevice, Mode = mode, Major = major, Minor = minor, ModifiedAt = content.Time }, () => Stream.Null);
 
         string[] empty = ["proc", "sys", "run", "sysroot", "tmp"];
         foreach (var directory in files.Keys.SelectMany(Parents).Concat(empty).Distinct().ToList())
-            files[directory] = (new() { Path = directory, Kind = NodeKind.Directory, Mode = Directory, ModifiedAt = content.Time }, []);
+            files[directory] = (new() { Path = directory, Kind = NodeKind.Directory, Mode = Directory, ModifiedAt = content.Time }, () => Stream.Null);
         return files.Values;
     }
 

@@ -54,26 +54,55 @@ internal sealed class Outputs(string directory) : IDisposable
             _madeDirectory = true;
         }
 
+        return new FileStream(Register(name), FileMode.Create, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete, bufferSize: 0);
+    }
+
+    /// <summary>Makes a small file.</summary>
+    public void Write(string name, Action<Stream> write)
+    {
+        using var file = Create(name);
+        write(file);
+    }
+
+    /// <summary>Opens a finished file to change it in place; until the end it has a temporary name.</summary>
+    public FileStream Take(string name)
+    {
+        var temporary = Register(name);
+        File.Move(System.IO.Path.Combine(directory, name), temporary);
+        return new FileStream(temporary, FileMode.Open, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete, bufferSize: 0);
+    }
+
+    private string Register(string name)
+    {
         var temporary = System.IO.Path.Combine(directory, Temporary(name));
-        _files.Add((temporary, System.IO.Path.Combine(directory, name)));
-        return new FileStream(temporary, FileMode.Create, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+        _files.Add((temporary, name));
+        return temporary;
     }
 
     /// <summary>Takes back a file: it will not be there in the end.</summary>
     public void Drop(string name)
     {
-        var at = _files.FindIndex(f => f.Final == System.IO.Path.Combine(directory, name));
+        var at = _files.FindIndex(f => f.Final == name);
         File.Delete(_files[at].Temporary);
         _files.RemoveAt(at);
     }
 
     /// <summary>Gives the files their names. Those that describe the image go first and come back last, so that none ever describes another image.</summary>
-    public void Commit()
+    /// <param name="image">Name of the image.</param>
+    /// <param name="record">Makes the record of the job from the finished files.</param>
+    public void Commit(string image, Func<IReadOnlyList<KnownFile>, JobRecord> record)
     {
-        foreach (var (_, final) in _files.Skip(1)) File.Delete(final);
-        foreach (var (temporary, final) in _files) File.Move(temporary, final, overwrite: true);
+        string Path(string name) => System.IO.Path.Combine(directory, name);
+        File.Delete(Path(JobRecord.NameFor(image)));
+        foreach (var (_, final) in _files.Skip(1)) File.Delete(Path(final));
+        var finals = _files.Select(f => f.Final).ToList();
+        foreach (var (temporary, final) in _files) File.Move(temporary, Path(final), overwrite: true);
         _files.Clear();
         _madeDirectory = false;
+        // The record comes last: without it the next job starts anew, with it all files are as it says.
+        Write(JobRecord.NameFor(image), record([.. finals.Select(f => JobRecord.Known(Path(f))!)]).Write);
+        File.Move(_files[0].Temporary, Path(JobRecord.NameFor(image)));
+        _files.Clear();
     }
 
     public void Dispose()

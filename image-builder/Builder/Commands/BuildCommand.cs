@@ -10,17 +10,24 @@ internal static class BuildCommand
     public static int Run(BuildRequest request, Reporter reporter, CancellationToken cancel)
     {
         var progress = reporter.Progress();
-        var plan = Preparation.Plan(request, progress, cancel);
         if (request.PlanOnly)
         {
+            var plan = Preparation.Plan(request, progress, cancel);
             if (reporter.Json) PlanJson.Write(plan, reporter);
             else reporter.Output.Write(PlanText.Describe(plan));
             return reporter.Json ? reporter.Done("Nothing was written: this is the plan.") : 0;
         }
 
         var started = TimeProvider.System.GetTimestamp();
-        var result = BuildJob.Run(request, plan, progress, cancel);
+        var result = BuildJob.Run(request, progress, cancel);
         var seconds = TimeProvider.System.GetElapsedTime(started).TotalSeconds;
-        return reporter.Done($"{result.Path}: {new ByteSize(result.Size)}, of which {new ByteSize(result.Mapped)} hold something, in {seconds:0.0} s");
+        foreach (var note in result.Notes) reporter.Note(note);
+        var done = result.Kind switch
+        {
+            BuildKind.Nothing => "unchanged, nothing to do",
+            BuildKind.BootOnly => "only the boot partition was written",
+            _ => $"{new ByteSize(result.Mapped)} of it hold something",
+        };
+        return reporter.Done($"{result.Path}: {new ByteSize(result.Size)}, {done}, in {seconds:0.00} s");
     }
 }

@@ -37,6 +37,7 @@ internal sealed class CommandTree(string version, Stream standardOutput, TextWri
         root.Add(Diff());
         root.Add(Configure());
         root.Add(Size());
+        Lessons.AddTo(root);
         return root;
     }
 
@@ -115,11 +116,14 @@ internal sealed class CommandTree(string version, Stream standardOutput, TextWri
         Option<string?> config = new("--config") { Description = "A config.yaml for the device: hostname, network, keys." };
         Option<string> compress = new("--compress") { Description = "Compress the image: none, gz, xz or zst.", DefaultValueFactory = _ => "none" };
         compress.AcceptOnlyFromAmong("none", "gz", "xz", "zst");
+        Option<string?> rootfs = new("--rootfs") { Description = "The root's file system instead of the board's own: ext4, or squashfs (compressed, read-only)." };
+        rootfs.AcceptOnlyFromAmong("ext4", "squashfs");
+        Option<string?> osList = new("--os-list") { Description = "Address of the folder the image will be fetched from: also write an os_list entry for Raspberry Pi Imager." };
         Option<bool> plan = new("--plan") { Description = "Print the layout and where each file comes from; write nothing." };
-        var command = new Command("build", "Build an image for a board.") { board, deploy, folder, image, supervisor, compose, load, config, compress, plan };
+        var command = new Command("build", "Build an image for a board.") { board, deploy, folder, image, supervisor, compose, load, config, compress, rootfs, osList, plan };
         command.SetAction(parsed => Run(parsed, reporter => BuildCommand.Run(new()
         {
-            Board = BoardOf(parsed.GetRequiredValue(board)),
+            Board = RootOf(parsed.GetValue(rootfs)) is { } root ? BoardOf(parsed.GetRequiredValue(board)).WithRoot(root) : BoardOf(parsed.GetRequiredValue(board)),
             Deploy = parsed.GetRequiredValue(deploy),
             Output = parsed.GetRequiredValue(folder),
             Image = parsed.GetValue(image),
@@ -128,6 +132,8 @@ internal sealed class CommandTree(string version, Stream standardOutput, TextWri
             Config = parsed.GetValue(config),
             Load = parsed.GetValue(load) ?? [],
             Compress = parsed.GetValue(compress) switch { "gz" => Codec.Gzip, "xz" => Codec.Xz, "zst" => Codec.Zstd, _ => Codec.None },
+            Rootfs = RootOf(parsed.GetValue(rootfs)),
+            OsList = parsed.GetValue(osList),
             SourceDateEpoch = long.TryParse(Environment.GetEnvironmentVariable("SOURCE_DATE_EPOCH"), out var epoch) ? epoch : null,
             PlanOnly = parsed.GetValue(plan),
             BuilderVersion = version,
@@ -140,6 +146,8 @@ internal sealed class CommandTree(string version, Stream standardOutput, TextWri
         var reporter = Reporter(parsed);
         return reporter.Run(() => command(reporter));
     }
+
+    private static FileSystemKind? RootOf(string? word) => word is null ? null : Words.FileSystem.Find(word);
 
     private static Board BoardOf(string name) => BoardSource.Open(name) switch
     {

@@ -15,10 +15,12 @@ internal static class ConfigureCommand
     {
         var settings = Parse(set);
         IReadOnlyList<string> changed;
+        (long Offset, long Size) place;
         using (var image = OpenImage.Open(path, write: true))
         {
             var boot = image.Partitions.FirstOrDefault(p => p.FileSystem is FatReader && (p.Entry.Name is "boot" || string.Equals(p.FileSystem.Label, "boot", StringComparison.OrdinalIgnoreCase)))
                 ?? throw new RefusedException($"{path} has no boot partition with FAT; it is not an image of this builder.");
+            place = (boot.Entry.Offset, boot.Entry.Size);
             try
             {
                 changed = new BootConfiguration { Settings = settings }.WriteTo(boot.Content, now);
@@ -29,10 +31,11 @@ internal static class ConfigureCommand
             }
 
             boot.Content.Flush();
+            image.Sync();
         }
 
         if (changed.Count == 0) return reporter.Done($"{path}: it says so already, nothing was changed");
-        Companions.Refresh(path);
+        Companions.Refresh(path, place.Offset, place.Size);
         return reporter.Done($"{path}: {string.Join(" and ", changed)} written");
     }
 

@@ -11,8 +11,8 @@ internal static class PlanJson
         w.WriteString("board", plan.Board.Name);
         w.WriteString("file", plan.FileName);
         w.WriteNumber("size", plan.Disk.Size);
-        w.WriteString("version", plan.Version);
-        w.WriteString("kernel", plan.KernelVersion);
+        w.WriteString("version", plan.Inputs.System.Version);
+        w.WriteString("kernel", plan.Inputs.System.Kernel);
         w.WriteString("build", plan.Identity.BuildId);
         w.WriteString("commandLine", plan.CommandLine);
         w.WriteStartArray("partitions");

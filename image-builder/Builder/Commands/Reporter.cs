@@ -92,6 +92,14 @@ internal sealed class Reporter(bool json, TextWriter output, TextWriter errors, 
         }
     }
 
+    /// <summary>One thing worth knowing.</summary>
+    public void Note(string sentence)
+    {
+        EndBar();
+        if (json) Line(w => w.WriteString("note", sentence));
+        else errors.WriteLine($"note: {sentence}");
+    }
+
     /// <summary>One thing that is wrong.</summary>
     public void Problem(string sentence)
     {

@@ -25,13 +25,23 @@ internal sealed record DeployContent
     public IReadOnlyList<PlacedFile> DeviceTrees { get; init; } = [];
     public IReadOnlyList<PlacedFile> Overlays { get; init; } = [];
     public IReadOnlyList<PlacedFile> BootFiles { get; init; } = [];
+
+    /// <summary>What the Yocto build puts onto its own boot partition (IMAGE_BOOT_FILES).</summary>
+    public IReadOnlyList<PlacedFile> YoctoBootFiles { get; init; } = [];
+
+    /// <summary>What is not quite as one might expect, one sentence each.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     public IReadOnlyList<PlacedBlob> Blobs { get; init; } = [];
+
+    /// <summary>The blobs that do not lie on the boot partition as files.</summary>
+    public IEnumerable<PlacedBlob> RawBlobs => Blobs.Where(b => b.Blob.Place is not Boards.BlobPlace.InBootFile);
 
     /// <summary>Every file that goes into the image, for digests.</summary>
     public IEnumerable<InputFile> Files =>
     [
         Rootfs, Kernel, .. Optional(Modules), .. Optional(Initramfs), .. Optional(Microcode), .. Optional(Loader?.File),
-        .. DeviceTrees.Select(p => p.File), .. Overlays.Select(p => p.File), .. BootFiles.Select(p => p.File), .. Blobs.Select(p => p.File),
+        .. DeviceTrees.Select(p => p.File), .. Overlays.Select(p => p.File), .. BootFiles.Select(p => p.File), .. YoctoBootFiles.Select(p => p.File), .. Blobs.Select(p => p.File),
     ];
 
     private static IEnumerable<InputFile> Optional(InputFile? file) => file is null ? [] : [file];

@@ -11,7 +11,7 @@ internal static class ArchiveEnds
     public static bool Check(InputFile file, string type, Problems problems)
     {
         var head = file.Head(512);
-        if (RootfsReader.IsFileSystem(type)) return FileSystem(file, problems);
+        if (RootfsReader.IsFileSystem(type)) return FileSystem(file, type, problems);
         var codec = Codecs.Detect(head);
         var wanted = CodecOf(type);
         if (codec != wanted && !(wanted == Codec.None && codec == Codec.None))
@@ -32,12 +32,27 @@ internal static class ArchiveEnds
         return whole;
     }
 
-    private static bool FileSystem(InputFile file, Problems problems)
+    private static bool FileSystem(InputFile file, string type, Problems problems)
     {
-        // s_magic of the superblock at byte 1024.
         var head = file.Head(2048);
-        if (head.Length == 2048 && head[1080] == 0x53 && head[1081] == 0xEF) return true;
-        problems.Add($"{file.Name} is not ext4 inside, as its name says; deploy the image again.");
+        if (type == "ext4")
+        {
+            // s_magic of the superblock at byte 1024.
+            if (head.Length == 2048 && head[1080] == 0x53 && head[1081] == 0xEF) return true;
+            problems.Add($"{file.Name} is not ext4 inside, as its name says; deploy the image again.");
+            return false;
+        }
+
+        if (!head.AsSpan().StartsWith("hsqs"u8) || head.Length < 96)
+        {
+            problems.Add($"{file.Name} is not squashfs inside, as its name says; deploy the image again.");
+            return false;
+        }
+
+        // bytes_used of the superblock.
+        var used = BinaryPrimitives.ReadInt64LittleEndian(head.AsSpan(40));
+        if (used <= file.Size) return true;
+        problems.Add($"{file.Name} is cut off: its header asks for {used} bytes, the file has {file.Size}; copy it again.");
         return false;
     }
 

@@ -22,6 +22,7 @@ internal static class DeployReader
         var kernelFacts = kernel is null ? null : KernelFile.Inspect(kernel, board, problems);
         var modules = search.Modules(machine) is { } m ? InputFile.From(m, problems) : null;
         var loader = Loader(search, board, problems);
+        var (yoctos, notes) = ImageBootFiles.Find(testData, listing, problems);
         var content = new Func<DeployContent>(() => new()
         {
             Directory = directory,
@@ -40,6 +41,8 @@ internal static class DeployReader
             DeviceTrees = Trees(search, board.Artifacts.DeviceTrees, "The device tree", problems),
             Overlays = Trees(search, board.Artifacts.Overlays, "The device tree overlay", problems),
             BootFiles = BootFiles(search, board, problems),
+            YoctoBootFiles = yoctos,
+            Notes = notes,
             Blobs = Blobs(search, board, problems),
         });
         if (rootfsFile is not null && kernelFacts is not null) return content();

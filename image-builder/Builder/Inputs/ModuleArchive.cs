@@ -8,8 +8,8 @@ namespace OsBuild.ImageBuilder.Inputs;
 /// <summary>Reads the modules archive that bitbake deploys beside a kernel.</summary>
 internal static class ModuleArchive
 {
-    /// <summary>Reads a modules archive once; a problem and null when it is torn or for another kernel.</summary>
-    public static ModuleSet? Scan(InputFile archive, string? kernelVersion, Problems problems)
+    /// <summary>Reads a modules archive once, and gives what lies in lib/modules to <paramref name="write"/>; a problem and null when it is torn or for another kernel.</summary>
+    public static ModuleSet? Scan(InputFile archive, string? kernelVersion, Action<Node, Stream>? write, Problems problems)
     {
         var tables = new Dictionary<string, byte[]>(StringComparer.Ordinal);
         var versions = new SortedSet<string>(StringComparer.Ordinal);
@@ -21,10 +21,16 @@ internal static class ModuleArchive
                 inodes++;
                 blocks += node.Kind == NodeKind.Directory ? 1 : (node.Size + 4095) / 4096;
                 if (ModuleSet.VersionOf(node.Path) is { } version) versions.Add(version);
-                if (node.Kind != NodeKind.File || !ModuleSet.IsTable(node.Path)) continue;
-                var bytes = new byte[node.Size];
-                content.ReadExactly(bytes);
-                tables[node.Path[(node.Path.IndexOf("modules/", StringComparison.Ordinal) + 8)..]] = bytes;
+                var whole = content;
+                if (node.Kind == NodeKind.File && ModuleSet.IsTable(node.Path))
+                {
+                    var bytes = new byte[node.Size];
+                    content.ReadExactly(bytes);
+                    tables[node.Path[(node.Path.IndexOf("modules/", StringComparison.Ordinal) + 8)..]] = bytes;
+                    whole = new MemoryStream(bytes, writable: false);
+                }
+
+                if (ModuleSet.VersionOf(node.Path) is not null) write?.Invoke(node, whole);
             }
         }
         catch (Exception e) when (e is ImageException or EndOfStreamException)

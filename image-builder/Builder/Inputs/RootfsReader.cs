@@ -1,9 +1,9 @@
-using System.Security.Cryptography;
 using OsBuild.ImageBuilder.Boards;
 using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images;
 using OsBuild.Images.Compression;
 using OsBuild.Images.Ext4;
+using OsBuild.Images.SquashFs;
 using OsBuild.Images.Streams;
 using OsBuild.Images.Trees;
 
@@ -15,61 +15,52 @@ internal static class RootfsReader
     private const long MaxKept = 16 << 20;
 
     /// <summary>True for a file-system image, which is walked in place; false for an archive, which is read front to back.</summary>
-    public static bool IsFileSystem(string type) => type == "ext4";
+    public static bool IsFileSystem(string type) => type == "ext4" || type.StartsWith("squashfs", StringComparison.Ordinal);
 
-    /// <summary>The entries, in their order; <paramref name="raw"/> is what is read from: the file, or for archives a hash around it.
-    /// Archives are decoded on another thread while the caller works.</summary>
+    /// <summary>The entries, in their order. Archives are decoded on another thread while the caller works.</summary>
     public static IEnumerable<TreeEntry> Entries(Stream raw, string type)
     {
         if (IsFileSystem(type))
         {
-            foreach (var entry in FileSystemTree.Read(new Ext4Reader(raw))) yield return entry;
+            foreach (var entry in FileSystemTree.Read(type == "ext4" ? new Ext4Reader(raw) : new SquashFsReader(raw))) yield return entry;
             yield break;
         }
 
-        using var tar = new PrefetchStream(Codecs.OpenRead(raw, ArchiveEnds.CodecOf(type)));
+        using var tar = new PrefetchStream(Codecs.OpenRead(raw, ArchiveEnds.CodecOf(type), Environment.ProcessorCount));
         foreach (var entry in TarTree.Read(tar)) yield return entry;
     }
 
-    /// <summary>Reads a root file system once; a problem and null facts when it is torn.</summary>
-    /// <param name="file">The archive.</param>
+    /// <summary>Reads a root file system once; a problem and null when it is torn.</summary>
+    /// <param name="file">The archive or file system.</param>
     /// <param name="type">Its form.</param>
     /// <param name="board">The board it is for.</param>
     /// <param name="libraries">Names of libraries whose content is wanted, as ELF files ask for them.</param>
+    /// <param name="write">Takes every entry with its content, while it is read.</param>
     /// <param name="progress">Told how far the file was read.</param>
     /// <param name="problems">Where problems go.</param>
     /// <param name="cancel">Ends the pass.</param>
-    public static (RootfsFacts Facts, byte[] Digest)? Scan(
-        InputFile file, string type, Board board, IReadOnlyCollection<string> libraries, Action<long> progress, Problems problems, CancellationToken cancel)
+    public static RootfsFacts? Scan(
+        InputFile file, string type, Board board, IReadOnlyCollection<string> libraries, Action<Node, Stream>? write, Action<long> progress, Problems problems, CancellationToken cancel)
     {
         try
         {
-            if (IsFileSystem(type)) return ScanInPlace(file, type, board, libraries, problems, cancel);
-            using var raw = new HashingReader(file.Open());
+            using var raw = file.Open();
             var scan = new RootfsScan(board.Arch, node => Keep(node, libraries));
             foreach (var (node, content) in Entries(raw, type))
             {
                 cancel.ThrowIfCancellationRequested();
-                scan.Take(node, content);
+                var whole = scan.Take(node, content);
+                write?.Invoke(node, whole);
                 progress(raw.Position);
             }
 
-            return (Judge(scan.Finish(), file, board, problems), raw.Finish());
+            return Judge(scan.Finish(), file, board, problems);
         }
         catch (Exception e) when (e is ImageException or EndOfStreamException)
         {
             problems.Add($"The root file system {file.Name} cannot be read to its end ({Problems.Cause(e)}); copy it again.");
             return null;
         }
-    }
-
-    private static (RootfsFacts Facts, byte[] Digest) ScanInPlace(
-        InputFile file, string type, Board board, IReadOnlyCollection<string> libraries, Problems problems, CancellationToken cancel)
-    {
-        using var content = file.Open();
-        var facts = RootfsScan.Run(Entries(content, type), board.Arch, node => Keep(node, libraries), cancel);
-        content.Position = 0;
-        return (Judge(facts, file, board, problems), SHA256.HashData(content));
     }
 
     private static RootfsFacts Judge(RootfsFacts facts, InputFile file, Board board, Problems problems)

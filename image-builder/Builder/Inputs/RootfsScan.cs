@@ -19,23 +19,24 @@ internal sealed class RootfsScan(BoardArch arch, Predicate<Node> keep)
     private bool _native;
     private long _bytes, _blocks, _inodes;
 
-    /// <summary>Takes one entry.</summary>
-    public void Take(Node node, Stream content)
+    /// <summary>Takes one entry; gives its content back whole, for whoever reads it next.</summary>
+    public Stream Take(Node node, Stream content)
     {
         var known = _names.KindOf(node.Path) is not null;
         _names.Add(node);
-        if (node.Kind == NodeKind.File) TakeFile(node, content);
-        if (known || node.Path.Length == 0) return;
+        if (node.Kind == NodeKind.File) content = TakeFile(node, content);
+        if (known || node.Path.Length == 0) return content;
 
         // ext4_dir_entry_2: 8 bytes and the name, rounded up to 4.
         var slash = node.Path.LastIndexOf('/');
         var parent = slash < 0 ? "" : node.Path[..slash];
         _directories[parent] = _directories.GetValueOrDefault(parent, 24) + 8 + (UnixText.Encode(node.Name).Length + 3) / 4 * 4;
         if (node.Kind == NodeKind.Directory) _directories.TryAdd(node.Path, 24);
-        if (node.Kind == NodeKind.HardLink) return;
+        if (node.Kind == NodeKind.HardLink) return content;
         _inodes++;
         if (node.Kind == NodeKind.Symlink && node.LinkTarget!.Length >= 60) _blocks++;
         if (node.Xattrs.Sum(x => x.Name.Length + x.Value.Length + 16) > 90) _blocks++;
+        return content;
     }
 
     public RootfsFacts Finish()
@@ -55,7 +56,7 @@ internal sealed class RootfsScan(BoardArch arch, Predicate<Node> keep)
         };
     }
 
-    private void TakeFile(Node node, Stream content)
+    private Stream TakeFile(Node node, Stream content)
     {
         _bytes += node.Size;
         _blocks += (node.Size + BlockSize - 1) / BlockSize;
@@ -67,13 +68,15 @@ internal sealed class RootfsScan(BoardArch arch, Predicate<Node> keep)
             content.ReadExactly(bytes);
             _kept[node.Path] = bytes;
             LookAtCode(node.Path, bytes);
+            return new MemoryStream(bytes, writable: false);
         }
-        else if (!_native && node.Size >= 64)
-        {
-            Span<byte> head = stackalloc byte[20];
-            content.ReadExactly(head);
-            LookAtCode(node.Path, head);
-        }
+
+        // The first program for the right processor settles it.
+        if (_native || node.Size < 64) return content;
+        var head = new byte[20];
+        content.ReadExactly(head);
+        LookAtCode(node.Path, head);
+        return new BehindHead(head, content);
     }
 
     private void LookAtCode(string path, ReadOnlySpan<byte> head)
@@ -81,19 +84,5 @@ internal sealed class RootfsScan(BoardArch arch, Predicate<Node> keep)
         if (_native || MachineCode.OfElf(head) is not { } code) return;
         if (code == _code) _native = true;
         else _foreign ??= (path, code);
-    }
-
-    /// <summary>Scans a whole archive.</summary>
-    /// <exception cref="ImageException">The archive is torn or corrupt.</exception>
-    public static RootfsFacts Run(IEnumerable<TreeEntry> entries, BoardArch arch, Predicate<Node> keep, CancellationToken cancel)
-    {
-        var scan = new RootfsScan(arch, keep);
-        foreach (var (node, content) in entries)
-        {
-            cancel.ThrowIfCancellationRequested();
-            scan.Take(node, content);
-        }
-
-        return scan.Finish();
     }
 }

@@ -12,7 +12,7 @@ internal sealed record YoctoName(string Image, string? Machine, string Stamp, st
 {
     /// <summary>Forms of a root file system that the builder can take, best first: what decodes fastest, then what needs no decoding.</summary>
     public static readonly IReadOnlyList<string> RootfsTypes =
-        ["tar.zst", "tar", "tar.gz", "tar.xz", "tar.bz2", "ext4"];
+        ["tar.zst", "tar", "tar.gz", "tar.xz", "tar.bz2", "ext4", "squashfs-zst", "squashfs", "squashfs-xz"];
 
     private static readonly string[] OtherTypes = ["manifest", "testdata.json", "spdx.json", "spdx.tar.zst"];
 

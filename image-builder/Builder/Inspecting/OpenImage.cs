@@ -3,6 +3,7 @@ using OsBuild.Images.Compression;
 using OsBuild.Images.Ext4;
 using OsBuild.Images.Fat;
 using OsBuild.Images.Partitions;
+using OsBuild.Images.SquashFs;
 using OsBuild.Images.Streams;
 using OsBuild.Images.Trees;
 
@@ -43,6 +44,7 @@ internal sealed class OpenImage : IDisposable
     {
         if (Directory.Exists(path)) throw new RefusedException($"{path} is a directory; give an image file.");
         if (!File.Exists(path)) throw new RefusedException($"There is no image {path}.");
+        if (write && MountOf(path) is { } mount) throw new RefusedException($"{path} is mounted at {mount}; unmount it first, then configure it again.");
         FileStream file;
         try
         {
@@ -85,6 +87,9 @@ internal sealed class OpenImage : IDisposable
         return partition.FileSystem ?? throw new RefusedException($"Partition {name} {partition.Problem ?? "holds no file system that can be read"}.");
     }
 
+    /// <summary>Waits until what was written is on the medium.</summary>
+    public void Sync() => _file.Flush(flushToDisk: true);
+
     public void Dispose() => _file.Dispose();
 
     private ImagePartition Look(PartitionEntry entry)
@@ -107,10 +112,24 @@ internal sealed class OpenImage : IDisposable
     private static IFileSystem? Reader(SubStream content, ReadOnlySpan<byte> head)
     {
         if (head.Length > 1082 && head[1080] == 0x53 && head[1081] == 0xEF) return new Ext4Reader(content);
+        if (head.StartsWith("hsqs"u8)) return new SquashFsReader(content);
         // BS_FilSysType and the boot signature (Microsoft FAT specification §3).
         if (head.Length > 512 && head[510] == 0x55 && head[511] == 0xAA && (head[54..].StartsWith("FAT"u8) || head[82..].StartsWith("FAT32"u8))) return new FatReader(content);
         return null;
     }
+
+    /// <summary>Where a disk or one of its partitions is mounted; null when it is not, or is no disk.</summary>
+    private static string? MountOf(string path)
+    {
+        if (!OperatingSystem.IsLinux() || !Path.GetFullPath(path).StartsWith("/dev/", StringComparison.Ordinal)) return null;
+        var real = new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? path;
+        return MountOf(real, File.ReadLines("/proc/self/mounts"));
+    }
+
+    /// <summary>Finds a disk in the lines of /proc/mounts (proc_mounts(5)): <c>/dev/sda1</c> and <c>/dev/mmcblk0p1</c> belong to <c>/dev/sda</c> and <c>/dev/mmcblk0</c>.</summary>
+    internal static string? MountOf(string device, IEnumerable<string> mounts) => mounts
+        .Select(m => m.Split(' '))
+        .FirstOrDefault(m => m.Length > 1 && m[0].StartsWith(device, StringComparison.Ordinal) && m[0][device.Length..].TrimStart('p').All(char.IsAsciiDigit))?[1];
 
     // The length of a block device is not in its inode; sysfs counts 512-byte sectors, whatever the device's own are.
     private static long? DeviceSize(string path)

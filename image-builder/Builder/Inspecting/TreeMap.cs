@@ -8,7 +8,9 @@ namespace OsBuild.ImageBuilder.Inspecting;
 /// <summary>Draws sizes as a picture: every file a rectangle, its area its size (squarified treemap, Bruls, Huizing and van Wijk 2000).</summary>
 internal static class TreeMap
 {
-    private const double Width = 1200, Height = 800, Smallest = 3, Label = 14;
+    private const double Width = 1200, Height = 800, Smallest = 3, Label = 14, CharWidth = 6.4;
+    // Partitions, and the directories in them that part them, have colours of their own.
+    private const int Coloured = 2;
     private static readonly string[] Colours = ["#7aa6c2", "#c2a27a", "#8fb98b", "#b98bb3", "#c28a8a", "#9d9bc4", "#b7b56f", "#7fb8b0"];
 
     public static string Svg(SizeNode root)
@@ -22,20 +24,25 @@ internal static class TreeMap
     private static void Draw(StringBuilder svg, SizeNode node, double x, double y, double w, double h, int level, int colour, string path)
     {
         if (w < Smallest || h < Smallest || node.Size == 0) return;
+        // A directory that holds nothing but another is drawn as one with it.
+        while (node.Below is [{ Below.Count: > 0 } only]) node = only with { Name = $"{node.Name}/{only.Name}" };
         var name = path.Length == 0 ? node.Name : $"{path}/{node.Name}";
         var leaf = node.Below.Count == 0;
         svg.Append(CultureInfo.InvariantCulture, $"<g><title>{WebUtility.HtmlEncode(name)} {new ByteSize(node.Size)}</title><rect x=\"{x:0.#}\" y=\"{y:0.#}\" width=\"{w:0.#}\" height=\"{h:0.#}\" fill=\"{(leaf ? Colours[colour] : "#f4f4f4")}\" stroke=\"#555\" stroke-width=\"0.5\"/>");
-        var labelled = w > 40 && h > Label + 2;
-        if (labelled)
-        {
-            var room = (int)(w / 6.2);
-            var text = $"{node.Name} {new ByteSize(node.Size)}";
-            svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x + 3:0.#}\" y=\"{y + 11:0.#}\">{WebUtility.HtmlEncode(text.Length > room ? text[..room] : text)}</text>");
-        }
-
+        var label = h > Label + 2 ? Fit(node, (int)((w - 6) / CharWidth)) : "";
+        if (label.Length > 0) svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x + 3:0.#}\" y=\"{y + 11:0.#}\">{WebUtility.HtmlEncode(label)}</text>");
         svg.Append("</g>\n");
-        var top = labelled ? Label : 0;
+        var top = label.Length > 0 ? Label : 0;
         Squarify(svg, [.. node.Below.Where(b => b.Size > 0)], x + 1, y + top, w - 2, h - top - 1, level + 1, colour, name);
+    }
+
+    /// <summary>Name and size as far as there is room: the size goes first, then the end of the name; nothing when that would tell nothing.</summary>
+    internal static string Fit(SizeNode node, int room)
+    {
+        var both = $"{node.Name} {new ByteSize(node.Size)}";
+        if (both.Length <= room) return both;
+        if (node.Name.Length <= room) return node.Name;
+        return room >= 5 ? node.Name[..(room - 1)] + "…" : "";
     }
 
     // Rows are filled along the shorter side for as long as that makes their worst rectangle more square.
@@ -61,7 +68,7 @@ internal static class TreeMap
             for (var i = at; i < at + count; i++)
             {
                 var length = nodes[i].Size * scale / thick;
-                var tint = level == 1 ? i % Colours.Length : colour;
+                var tint = level <= Coloured ? (colour + i) % Colours.Length : colour;
                 if (w >= h) Draw(svg, nodes[i], x, y + along, thick, length, level, tint, path);
                 else Draw(svg, nodes[i], x + along, y, length, thick, level, tint, path);
                 along += length;

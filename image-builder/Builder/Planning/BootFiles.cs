@@ -9,10 +9,13 @@ namespace OsBuild.ImageBuilder.Planning;
 /// <summary>What goes onto the boot partition. Pure.</summary>
 internal static class BootFiles
 {
+    /// <summary>The initramfs that the builder makes, or the one it was given.</summary>
+    public const string Initramfs = $"{Slot}/initramfs.cpio.zst";
+
     private const string Slot = BootText.Slot;
     private static readonly SearchValues<char> NotInFat = SearchValues.Create("\"*:<>?\\|");
 
-    public static IReadOnlyList<BootEntry> Of(PlanInputs inputs, DiskPlan disk, string commandLine, Problems problems)
+    public static IReadOnlyList<BootEntry> Of(BootInputs inputs, DiskPlan disk, string commandLine, Problems problems)
     {
         var deploy = inputs.Deploy;
         var entries = new List<BootEntry>();
@@ -35,7 +38,7 @@ internal static class BootFiles
 
         if (inputs.Initramfs is { } initramfs)
         {
-            initrds.Add($"{Slot}/initramfs.cpio.zst");
+            initrds.Add(Initramfs);
             entries.Add(new(initrds[^1], initramfs));
         }
 
@@ -51,10 +54,35 @@ internal static class BootFiles
         if (inputs.User.Compose is { } compose) File("compose.yaml", compose);
         foreach (var app in inputs.User.Apps) File(app.Dest, app.File);
         Text("image.json", ImageRecord.OnDevice(inputs, disk));
+        AddYoctos(deploy.YoctoBootFiles, entries);
         return [.. entries.OrderBy(e => e.Path, StringComparer.Ordinal)];
     }
 
-    private static string KernelName(PlanInputs inputs)
+    // The builder writes its own of what decides how a board boots; a second one would be read instead of it.
+    private static readonly HashSet<string> DecidesOverBoot = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "boot.scr", "boot.scr.uimg", "uEnv.txt", "grub.cfg", "grubenv", "syslinux.cfg", "extlinux.conf", "loader.conf", "cmdline.txt", "config.txt", "autoboot.txt", "tryboot.txt", "startup.nsh",
+    };
+
+    // The kernel that the board boots lies in its slot.
+    private static readonly HashSet<string> Kernels = new(StringComparer.Ordinal) { "Image", "Image.gz", "bzImage", "zImage", "uImage", "vmlinux", "vmlinuz", "fitImage" };
+
+    private static bool IsOurs(string path)
+    {
+        var name = path[(path.LastIndexOf('/') + 1)..];
+        return DecidesOverBoot.Contains(name) || Kernels.Contains(name) || path.StartsWith("loader/entries/", StringComparison.OrdinalIgnoreCase);
+    }
+
+    /// <summary>Adds what the Yocto build would have on its boot partition, but for what is there already under this name or another.</summary>
+    private static void AddYoctos(IReadOnlyList<PlacedFile> files, List<BootEntry> entries)
+    {
+        var paths = entries.Select(e => e.Path).ToHashSet(StringComparer.OrdinalIgnoreCase);
+        var sources = entries.Select(e => e.Source).OfType<Source.FromFile>().Select(f => f.File.Path).ToHashSet(StringComparer.Ordinal);
+        foreach (var file in files)
+            if (!IsOurs(file.Dest) && !sources.Contains(file.File.Path) && paths.Add(file.Dest)) entries.Add(new(file.Dest, new Source.FromFile(file.File)));
+    }
+
+    private static string KernelName(BootInputs inputs)
     {
         if (inputs.Board.Boot.Rpi is { } rpi) return rpi.KernelName;
         var name = inputs.Board.Artifacts.Kernel.Files[0];

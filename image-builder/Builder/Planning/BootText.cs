@@ -11,7 +11,7 @@ internal static class BootText
     public const string Slot = "slot-a";
 
     /// <summary>The kernel command line of slot a.</summary>
-    public static string CommandLine(PlanInputs inputs, DiskPlan disk)
+    public static string CommandLine(BootInputs inputs, DiskPlan disk)
     {
         var boot = inputs.Board.Boot;
         var rootA = inputs.Board.Partition(PartitionRole.RootA)!;
@@ -19,7 +19,7 @@ internal static class BootText
         var root = boot.RootBy == RootBy.PartLabel ? "PARTLABEL=" + rootA.Name : "PARTUUID=" + PartUuid(disk, partition);
         string[] words =
         [
-            $"root={root}", "ro", "rootwait", "panic=10", "init=/usr/lib/osbuild/supervisor", "osbuild.slot=a",
+            $"root={root}", .. rootA.FileSystem == FileSystemKind.Ext4 ? [] : (string[])[$"rootfstype={Words.FileSystem.Of(rootA.FileSystem)}"], "ro", "rootwait", "panic=10", "init=/usr/lib/osbuild/supervisor", "osbuild.slot=a",
             .. boot.Consoles.Select(c => $"console={c}"),
             .. boot.KernelArgs,
         ];
@@ -40,11 +40,11 @@ internal static class BootText
     public static string LoaderConf() => "default slot-*\ntimeout 0\neditor no\n";
 
     /// <summary>An entry of systemd-boot (UAPI.1 Boot Loader Specification, type 1).</summary>
-    public static string LoaderEntry(PlanInputs inputs, SlotFiles slot)
+    public static string LoaderEntry(BootInputs inputs, SlotFiles slot)
     {
         var text = new StringBuilder();
         text.Append($"title {Title(inputs)}\n");
-        text.Append($"version {inputs.Version}\n");
+        text.Append($"version {inputs.System.Version}\n");
         text.Append($"sort-key osbuild\n");
         text.Append($"linux /{slot.Kernel}\n");
         foreach (var initrd in slot.Initrds) text.Append($"initrd /{initrd}\n");
@@ -53,5 +53,5 @@ internal static class BootText
         return text.ToString();
     }
 
-    public static string Title(PlanInputs inputs) => inputs.Rootfs.OsRelease("PRETTY_NAME") ?? $"{inputs.Deploy.Image} {inputs.Version}";
+    public static string Title(BootInputs inputs) => inputs.System.Title ?? $"{inputs.Deploy.Image} {inputs.System.Version}";
 }

@@ -59,38 +59,18 @@ internal sealed record FileSystemPlan
     public long Room { get; init; }
 }
 
+/// <summary>The disk, and what goes onto its boot partition.</summary>
+internal sealed record BootPlan(DiskPlan Disk, string CommandLine, IReadOnlyList<BootEntry> Files, FileSystemPlan FileSystem);
+
 /// <summary>Everything about an image before its first byte is written. Plain data.</summary>
 internal sealed record ImagePlan
 {
-    public required Board Board { get; init; }
-
-    /// <summary>IMAGE_BASENAME.</summary>
-    public required string Image { get; init; }
-
-    public required string Machine { get; init; }
-
-    /// <summary>Version of the operating system in the image.</summary>
-    public required string Version { get; init; }
-
-    public required string KernelVersion { get; init; }
-
-    /// <summary>Version of the program that planned it, which is also that of the supervisor published with it.</summary>
-    public required string BuilderVersion { get; init; }
-
-    public required Identity Identity { get; init; }
-
-    /// <summary>Time stamp of everything the builder makes, seconds since 1970.</summary>
-    public required long Time { get; init; }
+    public required BootInputs Inputs { get; init; }
 
     public required DiskPlan Disk { get; init; }
     public required IReadOnlyList<FileSystemPlan> FileSystems { get; init; }
     public required string CommandLine { get; init; }
     public required IReadOnlyList<BootEntry> Boot { get; init; }
-
-    /// <summary>The root file system's archive and its form.</summary>
-    public required InputFile Rootfs { get; init; }
-
-    public required string RootfsType { get; init; }
 
     /// <summary>Paths of the archive that the builder's own entries replace.</summary>
     public required IReadOnlySet<string> Replaced { get; init; }
@@ -100,17 +80,16 @@ internal sealed record ImagePlan
     /// <summary>A modules archive whose content goes into the root, and the folder it goes to; null when the root has its own.</summary>
     public PlacedFile? Modules { get; init; }
 
-    /// <summary>Firmware in the order of <see cref="DiskPlan.Blobs"/>.</summary>
-    public IReadOnlyList<InputFile> Blobs { get; init; } = [];
-
-    /// <summary>The packages of the root file system, by its manifest.</summary>
-    public IReadOnlyList<Package> Packages { get; init; } = [];
-
     /// <summary>Bytes that will be allocated on disk, as an upper estimate.</summary>
     public long Allocated { get; init; }
 
-    /// <summary>Name of the image file.</summary>
-    public string FileName => $"{Image}-{Machine}.img";
+    public Board Board => Inputs.Board;
+
+    public DeployContent Deploy => Inputs.Deploy;
+
+    public Identity Identity => Inputs.Identity;
+
+    public string FileName => Inputs.FileName;
 
     public FileSystemPlan this[PartitionRole role] => FileSystems.First(f => f.Role == role);
 }

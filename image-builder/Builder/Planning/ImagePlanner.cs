@@ -4,6 +4,7 @@ using OsBuild.Images;
 using OsBuild.Images.Ext4;
 using OsBuild.Images.Fat;
 using OsBuild.Images.Partitions;
+using OsBuild.Images.SquashFs;
 
 namespace OsBuild.ImageBuilder.Planning;
 
@@ -15,50 +16,49 @@ internal static class ImagePlanner
     /// <summary>Null when there is a problem without which there is no plan.</summary>
     public static ImagePlan? Plan(PlanInputs inputs, Problems problems)
     {
-        var board = inputs.Board;
-        if (LayOut(inputs, problems) is not { } disk) return null;
-        var commandLine = BootText.CommandLine(inputs, disk);
-        var boot = BootFiles.Of(inputs, disk, commandLine, problems);
-        var root = RootEntries.Of(inputs);
-        var modules = inputs.Modules is { InRootfs: false } && inputs.Deploy.Modules is { } archive
-            ? new PlacedFile(archive, RootEntries.ModulesFolder(inputs.Rootfs.Names))
-            : null;
-        var fileSystems = disk.Partitions
-            .Select(p => (Partition: p, Board: board.Partition(p.Spec.Name)!))
-            .Where(p => p.Board.FileSystem != FileSystemKind.None && p.Board.Role != PartitionRole.RootB)
-            .Select(p => FileSystem(inputs, p.Partition, p.Board, boot, root, modules, problems))
-            .OfType<FileSystemPlan>().ToList();
+        if (Boot(inputs, problems) is not { } boot) return null;
+        var (disk, root) = (boot.Disk, RootEntries.Of(inputs));
+        var rootPlan = RootPlan(inputs, disk, root, problems);
         return new()
         {
-            Board = board,
-            Image = inputs.Deploy.Image,
-            Machine = inputs.Deploy.Machine,
-            Version = inputs.Version,
-            KernelVersion = inputs.KernelVersion,
-            BuilderVersion = inputs.BuilderVersion,
-            Identity = inputs.Identity,
-            Time = inputs.Time,
+            Inputs = inputs,
             Disk = disk,
-            FileSystems = fileSystems,
-            CommandLine = commandLine,
-            Boot = boot,
-            Rootfs = inputs.Deploy.Rootfs,
-            RootfsType = inputs.Deploy.RootfsType,
+            FileSystems = [.. Made(inputs.Board, disk).Select(p => p.Board.Role switch
+            {
+                PartitionRole.Boot => boot.FileSystem,
+                PartitionRole.RootA => rootPlan,
+                _ => Empty(Base(inputs.Identity, p.Partition, p.Board)),
+            })],
+            CommandLine = boot.CommandLine,
+            Boot = boot.Files,
             Replaced = RootEntries.Replaced(root, inputs.Rootfs.Names),
             Root = root,
-            Modules = modules,
-            Blobs = [.. RawBlobs(inputs).Select(b => b.File)],
-            Packages = inputs.Deploy.Packages,
-            Allocated = fileSystems.Sum(f => f.Need) + (8L << 20),
+            Modules = inputs.Modules is { InRootfs: false } && inputs.Deploy.Modules is { } archive
+                ? new PlacedFile(archive, RootEntries.ModulesFolder(inputs.Rootfs.Names))
+                : null,
+            Allocated = boot.FileSystem.Need + rootPlan.Need + (8L << 20),
         };
     }
 
-    private static DiskPlan? LayOut(PlanInputs inputs, Problems problems)
+    /// <summary>The disk and its boot partition, which do not depend on what the root holds; null when there is no room for the partitions.</summary>
+    public static BootPlan? Boot(BootInputs inputs, Problems problems)
+    {
+        if (LayOut(inputs, problems) is not { } disk) return null;
+        var commandLine = BootText.CommandLine(inputs, disk);
+        var files = BootFiles.Of(inputs, disk, commandLine, problems);
+        var (partition, board) = Made(inputs.Board, disk).First(p => p.Board.Role == PartitionRole.Boot);
+        return new(disk, commandLine, files, Fat(Base(inputs.Identity, partition, board), inputs, files, problems));
+    }
+
+    /// <summary>Places the partitions; null, with a problem, when they do not fit.</summary>
+    public static DiskPlan? LayOut(BootInputs inputs, Problems problems) => LayOut(inputs.Board, inputs.Deploy, inputs.Identity, problems);
+
+    /// <summary>As <see cref="LayOut(BootInputs, Problems)"/>, when less is known.</summary>
+    public static DiskPlan? LayOut(Board board, DeployContent deploy, Identity identity, Problems problems)
     {
         try
         {
-            var firmware = RawBlobs(inputs).Select(b => (b.Blob, b.File.Name, b.File.Size));
-            return DiskPlan.For(BoardDisk.Spec(inputs.Board, inputs.Identity.For("disk"), inputs.Identity.For, firmware));
+            return DiskPlan.For(BoardDisk.Spec(board, identity.For("disk"), identity.For, deploy.RawBlobs.Select(b => (b.Blob, b.File.Name, b.File.Size))));
         }
         catch (ImageException e)
         {
@@ -67,38 +67,58 @@ internal static class ImagePlanner
         }
     }
 
-    private static IEnumerable<PlacedBlob> RawBlobs(PlanInputs inputs) => inputs.Deploy.Blobs.Where(b => b.Blob.Place is not BlobPlace.InBootFile);
-
-    private static FileSystemPlan? FileSystem(
-        PlanInputs inputs, PartitionPlan partition, BoardPartition board, IReadOnlyList<BootEntry> boot, IReadOnlyList<RootEntry> root, PlacedFile? modules, Problems problems)
+    /// <summary>The root file system as it is begun when nothing is known of its content yet.</summary>
+    public static FileSystemPlan RootPlan(Board board, Identity identity, DiskPlan disk)
     {
-        var plan = new FileSystemPlan
-        {
-            Partition = partition,
-            Role = board.Role,
-            Kind = board.FileSystem,
-            Label = board.Name,
-            Uuid = inputs.Identity.For(board.Name + " file system"),
-            HashSeed = inputs.Identity.For(board.Name + " hash seed"),
-        };
-        try
-        {
-            return board.FileSystem switch
-            {
-                FileSystemKind.Vfat => Fat(plan, inputs, boot, problems),
-                FileSystemKind.Ext4 when board.Role == PartitionRole.RootA => Root(plan, inputs, root, modules, problems),
-                FileSystemKind.Ext4 => Empty(plan),
-                _ => throw new ImageException(ImageErrorKind.Unsupported, $"Partition {board.Name} of board {inputs.Board.Name} is to be {board.FileSystem}, which the builder does not write yet; use ext4."),
-            };
-        }
-        catch (ImageException e)
-        {
-            problems.Add(e.Message);
-            return null;
-        }
+        var (partition, boardPartition) = Made(board, disk).First(p => p.Board.Role == PartitionRole.RootA);
+        return Base(identity, partition, boardPartition);
     }
 
-    private static FileSystemPlan Fat(FileSystemPlan plan, PlanInputs inputs, IReadOnlyList<BootEntry> boot, Problems problems)
+    /// <summary>The root file system with what it needs; a problem when that is more than it has.</summary>
+    public static FileSystemPlan RootPlan(PlanInputs inputs, DiskPlan disk, IReadOnlyList<RootEntry> entries, Problems problems)
+    {
+        var plan = RootPlan(inputs.Board, inputs.Identity, disk);
+        var added = inputs.Modules is { InRootfs: false } modules ? modules : null;
+        var blocks = inputs.Rootfs.Blocks + entries.Sum(r => Math.Max(1, ((r.Source?.Size ?? 0) + Block - 1) / Block)) + (added?.Blocks ?? 0);
+        // What a squashfs takes is known when it is written.
+        if (plan.Kind == FileSystemKind.Squashfs) return plan with { Need = blocks * Block, Room = plan.Partition.Size };
+
+        var inodes = inputs.Rootfs.Inodes + entries.Count + (added?.Inodes ?? 0) + 11;
+        // As many inodes as the content needs, an eighth more, but never fewer than one for 16 KiB.
+        var density = 16384;
+        while (density > 4096 && plan.Partition.Size / density < inodes * 9 / 8) density /= 2;
+        plan = plan with { BytesPerInode = density };
+        var layout = Ext4Layout.For(FileSystemOptions.Ext4(plan, inputs.Time));
+        var (need, room) = (blocks * Block, layout.FreeBlocks * Block);
+        if (need > room)
+        {
+            var largest = inputs.Rootfs.Largest.Take(3).Select(l => $"{l.Path} {new ByteSize(l.Size)}");
+            problems.Add($"The root file system {inputs.Deploy.Rootfs.Name} needs {new ByteSize(need)}, its slot has {new ByteSize(room)}, short by {new ByteSize(need - room)}; the largest files are {string.Join(", ", largest)}: build a smaller image or give board {inputs.Board.Name} larger slots.");
+        }
+        else if (inodes > layout.Inodes)
+        {
+            problems.Add($"The root file system {inputs.Deploy.Rootfs.Name} has {inodes} files, its slot of {new ByteSize(plan.Partition.Size)} holds {layout.Inodes}; build a smaller image or give board {inputs.Board.Name} larger slots.");
+        }
+
+        return plan with { Need = need, Room = room };
+    }
+
+    /// <summary>The partitions that get a file system: all but the second slot, which stays empty, and those of firmware.</summary>
+    private static IEnumerable<(PartitionPlan Partition, BoardPartition Board)> Made(Board board, DiskPlan disk) => disk.Partitions
+        .Select(p => (Partition: p, Board: board.Partition(p.Spec.Name)!))
+        .Where(p => p.Board.FileSystem != FileSystemKind.None && p.Board.Role != PartitionRole.RootB);
+
+    private static FileSystemPlan Base(Identity identity, PartitionPlan partition, BoardPartition board) => new()
+    {
+        Partition = partition,
+        Role = board.Role,
+        Kind = board.FileSystem,
+        Label = board.Name,
+        Uuid = identity.For(board.Name + " file system"),
+        HashSeed = identity.For(board.Name + " hash seed"),
+    };
+
+    private static FileSystemPlan Fat(FileSystemPlan plan, BootInputs inputs, IReadOnlyList<BootEntry> boot, Problems problems)
     {
         BootFiles.CheckNames(boot, problems);
         var layout = FatLayout.For(FileSystemOptions.Fat(plan, inputs.Identity, inputs.Time));
@@ -112,30 +132,6 @@ internal static class ImagePlanner
         {
             var largest = boot.OrderByDescending(b => b.Source.Size).Take(3).Select(b => $"{b.Path} {new ByteSize(b.Source.Size)}");
             problems.Add($"The boot partition needs {new ByteSize(need)}, it has {new ByteSize(room)}, short by {new ByteSize(need - room)}; the largest files are {string.Join(", ", largest)}: give board {inputs.Board.Name} a larger boot partition or load fewer images.");
-        }
-
-        return plan with { Need = need, Room = room };
-    }
-
-    private static FileSystemPlan Root(FileSystemPlan plan, PlanInputs inputs, IReadOnlyList<RootEntry> root, PlacedFile? modules, Problems problems)
-    {
-        var blocks = inputs.Rootfs.Blocks + root.Sum(r => Math.Max(1, ((r.Source?.Size ?? 0) + Block - 1) / Block)) + (modules is null ? 0 : inputs.Modules!.Blocks);
-        var inodes = inputs.Rootfs.Inodes + root.Count + (modules is null ? 0 : inputs.Modules!.Inodes) + 11;
-        // As many inodes as the content needs, an eighth more, but never fewer than one for 16 KiB.
-        var density = 16384;
-        while (density > 4096 && plan.Partition.Size / density < inodes * 9 / 8) density /= 2;
-        plan = plan with { BytesPerInode = density };
-        var layout = Ext4Layout.For(FileSystemOptions.Ext4(plan, inputs.Time));
-        var need = blocks * Block;
-        var room = layout.FreeBlocks * Block;
-        if (need > room)
-        {
-            var largest = inputs.Rootfs.Largest.Take(3).Select(l => $"{l.Path} {new ByteSize(l.Size)}");
-            problems.Add($"The root file system {inputs.Deploy.Rootfs.Name} needs {new ByteSize(need)}, its slot has {new ByteSize(room)}, short by {new ByteSize(need - room)}; the largest files are {string.Join(", ", largest)}: build a smaller image or give board {inputs.Board.Name} larger slots.");
-        }
-        else if (inodes > layout.Inodes)
-        {
-            problems.Add($"The root file system {inputs.Deploy.Rootfs.Name} has {inodes} files, its slot of {new ByteSize(plan.Partition.Size)} holds {layout.Inodes}; build a smaller image or give board {inputs.Board.Name} larger slots.");
         }
 
         return plan with { Need = need, Room = room };
@@ -182,4 +178,6 @@ internal static class FileSystemOptions
         JournalSize = plan.Journal,
         BytesPerInode = plan.BytesPerInode,
     };
+
+    public static SquashFsOptions SquashFs(long time, int threads) => new() { Time = time, Threads = threads };
 }

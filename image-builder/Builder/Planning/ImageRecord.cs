@@ -11,7 +11,7 @@ internal static class ImageRecord
     internal static readonly JsonWriterOptions Indented = new() { Indented = true, NewLine = "\n" };
 
     /// <summary>What the device knows of its image.</summary>
-    public static string OnDevice(PlanInputs inputs, DiskPlan disk)
+    public static string OnDevice(BootInputs inputs, DiskPlan disk)
     {
         using var bytes = new MemoryStream();
         using (var json = new Utf8JsonWriter(bytes, Indented))
@@ -20,7 +20,7 @@ internal static class ImageRecord
             json.WriteString("board", inputs.Board.Name);
             json.WriteString("machine", inputs.Deploy.Machine);
             json.WriteString("image", inputs.Deploy.Image);
-            json.WriteString("version", inputs.Version);
+            json.WriteString("version", inputs.System.Version);
             json.WriteString("build", inputs.Identity.BuildId);
             json.WriteNumber("time", inputs.Time);
             json.WriteString("builder", inputs.BuilderVersion);
@@ -33,8 +33,8 @@ internal static class ImageRecord
                 json.WriteString("partuuid", BootText.PartUuid(disk, disk.Partitions.First(p => p.Spec.Name == partition.Name)));
                 if (slot == "a")
                 {
-                    json.WriteString("version", inputs.Version);
-                    json.WriteString("kernel", inputs.KernelVersion);
+                    json.WriteString("version", inputs.System.Version);
+                    json.WriteString("kernel", inputs.System.Kernel);
                 }
 
                 json.WriteEndObject();

@@ -17,7 +17,7 @@ internal static class LoaderFiles
     private const string Slot = BootText.Slot;
 
     /// <summary>The files; null when the builder cannot set up this loader.</summary>
-    public static IReadOnlyList<(string Path, byte[] Content)>? Of(PlanInputs inputs, SlotFiles slot)
+    public static IReadOnlyList<(string Path, byte[] Content)>? Of(BootInputs inputs, SlotFiles slot)
     {
         var boot = inputs.Board.Boot;
         return (boot.Flow, boot.Loader) switch
@@ -38,7 +38,7 @@ internal static class LoaderFiles
 
     /// <summary>config.txt with os_prefix: the firmware takes kernel, device tree and cmdline.txt from the slot's folder
     /// (raspberrypi.com documentation, config.txt, "os_prefix").</summary>
-    private static List<(string, byte[])> RaspberryPi(PlanInputs inputs, SlotFiles slot)
+    private static List<(string, byte[])> RaspberryPi(BootInputs inputs, SlotFiles slot)
     {
         var config = new StringBuilder("# Made by image-builder; your own settings belong below.\n");
         foreach (var line in inputs.Board.Boot.Rpi?.ConfigTxt ?? []) config.Append(line).Append('\n');
@@ -47,7 +47,7 @@ internal static class LoaderFiles
         return [Text("config.txt", config.ToString()), Text($"{Slot}/cmdline.txt", slot.CommandLine + "\n")];
     }
 
-    private static List<(string, byte[])> UBoot(PlanInputs inputs, SlotFiles slot)
+    private static List<(string, byte[])> UBoot(BootInputs inputs, SlotFiles slot)
     {
         var store = inputs.Board.Slots.Path ?? "bootcount.env";
         var environment = new StringBuilder();
@@ -62,7 +62,7 @@ internal static class LoaderFiles
         ];
     }
 
-    private static string Extlinux(PlanInputs inputs, SlotFiles slot)
+    private static string Extlinux(BootInputs inputs, SlotFiles slot)
     {
         var text = new StringBuilder($"default {Slot}\ntimeout 1\nlabel {Slot}\n  menu label {BootText.Title(inputs)}\n  linux /{slot.Kernel}\n");
         if (slot.Initrds.Count > 0) text.Append($"  initrd /{slot.Initrds[^1]}\n");
@@ -70,7 +70,7 @@ internal static class LoaderFiles
         return text.Append($"  append {slot.CommandLine}\n").ToString();
     }
 
-    private static List<(string, byte[])> Grub(string folder, PlanInputs inputs, SlotFiles slot)
+    private static List<(string, byte[])> Grub(string folder, BootInputs inputs, SlotFiles slot)
     {
         var entry = new StringBuilder($"linux /{slot.Kernel} {slot.CommandLine}\n");
         if (slot.Initrds.Count > 0) entry.Append($"initrd {string.Join(' ', slot.Initrds.Select(i => "/" + i))}\n");
@@ -89,11 +89,14 @@ internal static class LoaderFiles
         var text = new StringBuilder();
         text.Append("set timeout=0\nset slot=a\nset upgrade_available=0\nset bootcount=0\n");
         text.Append($"load_env --file=/{folder}/grubenv slot upgrade_available bootcount\n");
-        text.Append("if [ \"$upgrade_available\" = 1 ]; then\n  ");
+        text.Append("if [ \"$upgrade_available\" = 1 ]; then\n  if [ \"$slot\" = a ]; then set other=b; else set other=a; fi\n  ");
         for (var i = 0; i < limit; i++) text.Append($"if [ \"$bootcount\" = {i} ]; then set bootcount={i + 1}\n  el");
-        text.Append("se\n    if [ \"$slot\" = a ]; then set slot=b; else set slot=a; fi\n    set upgrade_available=0\n  fi\n");
-        text.Append($"  save_env --file=/{folder}/grubenv slot upgrade_available bootcount\nfi\n");
-        return text.Append("source /slot-$slot/grub.cfg\nboot\n").ToString();
+        text.Append("se\n    set slot=$other\n    set upgrade_available=0\n  fi\n");
+        // A slot on trial is only tried when its try could be counted.
+        text.Append($"  set counted=0\n  if save_env --file=/{folder}/grubenv slot upgrade_available bootcount; then set counted=1; fi\n");
+        text.Append("  if [ \"$counted\" = 0 ]; then set slot=$other; fi\nfi\n");
+        // What does not load is counted like what does not start.
+        return text.Append("source /slot-$slot/grub.cfg\nboot\nsleep 5\nreboot\n").ToString();
     }
 
     /// <summary>GRUB's environment block: 1024 bytes, filled up with #.</summary>

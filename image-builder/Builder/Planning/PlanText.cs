@@ -10,7 +10,7 @@ internal static class PlanText
     public static string Describe(ImagePlan plan)
     {
         var text = new StringBuilder();
-        text.Append($"{plan.FileName}: {plan.Board.Title}, {plan.Image} {plan.Version}, kernel {plan.KernelVersion}, {new ByteSize(plan.Disk.Size)}\n\n");
+        text.Append($"{plan.FileName}: {plan.Board.Title}, {plan.Deploy.Image} {plan.Inputs.System.Version}, kernel {plan.Inputs.System.Kernel}, {new ByteSize(plan.Disk.Size)}\n\n");
         Table(text, ["#", "partition", "offset", "size", "file system", "content", "room"], [.. plan.Disk.Partitions.Select(p =>
         {
             var fs = plan.FileSystems.FirstOrDefault(f => f.Partition == p);
@@ -20,7 +20,7 @@ internal static class PlanText
                 fs is null ? "empty" : new ByteSize(fs.Need).ToString(), fs is null ? "" : new ByteSize(fs.Room).ToString(),
             };
         })]);
-        if (plan.Blobs.Count > 0)
+        if (plan.Disk.Blobs.Count > 0)
         {
             text.Append("\nfirmware\n");
             Table(text, null, [.. plan.Disk.Blobs.Select(b => new[] { "  " + b.Spec.Name, new ByteSize(b.Pieces.Sum(p => p.Length)).ToString(), $"at byte {b.Pieces[0].DiskOffset}" })]);
@@ -28,13 +28,14 @@ internal static class PlanText
 
         text.Append("\nboot partition\n");
         Table(text, null, [.. plan.Boot.Select(b => new[] { "  " + b.Path, new ByteSize(b.Source.Size).ToString(), b.Source.ToString() })]);
-        text.Append($"\nroot file system, from {plan.Rootfs.Name}\n");
+        text.Append($"\nroot file system, from {plan.Deploy.Rootfs.Name}\n");
         var added = plan.Root.Where(r => !r.Node.Path.StartsWith("dev/", StringComparison.Ordinal)).Select(r => new[] { "  " + r.Node.Path, Kind(r), r.Source?.ToString() ?? "" }).ToList();
         var devices = plan.Root.Count(r => r.Node.Path.StartsWith("dev/", StringComparison.Ordinal));
         if (devices > 0) added.Add(["  dev/", $"{devices} device nodes", ""]);
-        if (plan.Modules is { } modules) added.Add([$"  {(modules.Dest.Length == 0 ? "" : modules.Dest + "/")}lib/modules/{plan.KernelVersion}", "kernel modules", modules.File.Name]);
+        if (plan.Modules is { } modules) added.Add([$"  {(modules.Dest.Length == 0 ? "" : modules.Dest + "/")}lib/modules/{plan.Inputs.System.Kernel}", "kernel modules", modules.File.Name]);
         Table(text, null, added);
         text.Append($"\nkernel command line\n  {plan.CommandLine}\n");
+        foreach (var note in plan.Deploy.Notes) text.Append($"\nnote: {note}\n");
         return text.ToString();
     }
 

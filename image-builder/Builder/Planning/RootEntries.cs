@@ -6,7 +6,7 @@ namespace OsBuild.ImageBuilder.Planning;
 /// <summary>What the builder adds to the root file system. Pure.</summary>
 internal static class RootEntries
 {
-    public const string SupervisorPath = "usr/lib/osbuild/supervisor";
+    public const string SupervisorPath = "usr/lib/osbuild/supervisor", SupervisorLink = "usr/bin/supervisor";
 
     // Mount points and the directories that PID 1 or an engine expects; a Yocto rootfs may lack some.
     private static readonly (string Name, int Mode)[] Directories =
@@ -30,7 +30,7 @@ internal static class RootEntries
             if (!names.Exists(name) && names.KindOf(name) is null) Add(name, NodeKind.Directory, mode);
         Add("usr/lib/osbuild", NodeKind.Directory, 0x1ED);
         Add(SupervisorPath, NodeKind.File, 0x1ED, source: new Source.FromFile(inputs.User.Supervisor!));
-        Add("usr/bin/supervisor", NodeKind.Symlink, 0x1FF, "../lib/osbuild/supervisor");
+        Add(SupervisorLink, NodeKind.Symlink, 0x1FF, "../lib/osbuild/supervisor");
         // Only when there is nothing else: a rootfs with its own init keeps it.
         if (!names.Exists("sbin/init") && names.KindOf(names.Place("sbin/init") ?? "") is null) Add("sbin/init", NodeKind.Symlink, 0x1FF, "/" + SupervisorPath);
         if (inputs.InterpreterLink is { } interpreter)

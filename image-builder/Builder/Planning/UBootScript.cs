@@ -10,7 +10,9 @@ internal static class UBootScript
     private const int HeaderSize = 64;
     private const byte Linux = 5, Arm64 = 22, X8664 = 24, Script = 6;
 
-    /// <summary>Chooses the slot and boots it; needs booti or bootm, env import, setexpr and fatwrite, which distro configurations have.</summary>
+    /// <summary>Chooses the slot and boots it; needs booti or bootm, env import, setexpr and fatwrite, which distro configurations have. A slot on
+    /// trial is only tried when its try could be counted, and what fails to load resets the board: the next boot counts on. So a bad slot can
+    /// neither hang the board nor be tried for ever.</summary>
     public static string Text(Board board, string store)
     {
         // A FIT brings its device trees along; an Image is given one, or that of U-Boot itself.
@@ -25,23 +27,28 @@ internal static class UBootScript
             setenv bootcount 0
             if load ${part} ${kernel_addr_r} {{store}}; then env import -t ${kernel_addr_r} ${filesize} slot upgrade_available bootcount; fi
             if test "${upgrade_available}" = 1; then
-              setexpr bootcount ${bootcount} + 1
-              if test ${bootcount} -gt {{board.Slots.Limit}}; then
-                setenv upgrade_available 0
-                if test "${slot}" = a; then setenv slot b; else setenv slot a; fi
+              if test "${slot}" = a; then setenv other b; else setenv other a; fi
+              setenv counted 0
+              if setexpr bootcount ${bootcount} + 1; then
+                if test ${bootcount} -gt {{board.Slots.Limit}}; then setenv upgrade_available 0; setenv slot ${other}; fi
+                if env export -t ${kernel_addr_r} slot upgrade_available bootcount; then
+                  if fatwrite ${part} ${kernel_addr_r} {{store}} ${filesize}; then setenv counted 1; fi
+                fi
               fi
-              env export -t ${kernel_addr_r} slot upgrade_available bootcount
-              fatwrite ${part} ${kernel_addr_r} {{store}} ${filesize}
+              if test ${counted} = 0; then echo "OsBuild: the try was not counted, booting slot ${other}"; setenv slot ${other}; fi
             fi
             setenv initrd
             setenv devicetree
-            load ${part} ${kernel_addr_r} slot-${slot}/boot.env
-            env import -t ${kernel_addr_r} ${filesize} bootargs kernel initrd devicetree
+            load ${part} ${kernel_addr_r} slot-${slot}/boot.env || reset
+            env import -t ${kernel_addr_r} ${filesize} bootargs kernel initrd devicetree || reset
             setenv fdt ${fdtcontroladdr}
-            if test -n "${devicetree}"; then load ${part} ${fdt_addr_r} ${devicetree}; setenv fdt ${fdt_addr_r}; fi
-            load ${part} ${kernel_addr_r} ${kernel}
-            if test -n "${initrd}"; then load ${part} ${ramdisk_addr_r} ${initrd}; setenv initrd_size ${filesize}; fi
+            if test -n "${devicetree}"; then load ${part} ${fdt_addr_r} ${devicetree} || reset; setenv fdt ${fdt_addr_r}; fi
+            load ${part} ${kernel_addr_r} ${kernel} || reset
+            if test -n "${initrd}"; then load ${part} ${ramdisk_addr_r} ${initrd} || reset; setenv initrd_size ${filesize}; fi
             {{start}}
+            echo "OsBuild: slot ${slot} does not start"
+            sleep 5
+            reset
 
             """.Replace("\r", "", StringComparison.Ordinal);
     }

@@ -80,23 +80,29 @@ public static class Codecs
     /// <param name="codec">gzip, xz, zstd or none.</param>
     /// <param name="level">1 (fast) to 9 (small), as the tools of that name understand it; up to 22 for zstd.</param>
     /// <param name="threads">How many blocks are encoded at the same time; each costs memory for a block and its encoder.</param>
-    public static Stream OpenWrite(Stream target, Codec codec, int level, int threads) => codec switch
+    public static Stream OpenWrite(Stream target, Codec codec, int level, int threads) =>
+        codec == Codec.None ? new PlainWriter(target) : new PieceWriter(target, OpenPieces(codec, level), threads);
+
+    /// <summary>Encodes a stream piece by piece; what <see cref="OpenWrite"/> writes is these pieces.</summary>
+    /// <param name="codec">gzip, xz or zstd.</param>
+    /// <param name="level">As for <see cref="OpenWrite"/>.</param>
+    public static PieceCodec OpenPieces(Codec codec, int level) => codec switch
     {
-        Codec.None => new PlainWriter(target),
-        Codec.Gzip => new GzipWriter(target, level, threads),
-        Codec.Zstd => new ZstdWriter(target, level, threads),
-        Codec.Xz => new XzWriter(target, level, threads),
-        Codec.Bzip2 or Codec.Zip => throw new ImageException(ImageErrorKind.Unsupported, $"Images are not written as {codec.ToString().ToLowerInvariant()}; use gz, xz or zst."),
+        Codec.Gzip => new GzipPieces(level),
+        Codec.Zstd => new ZstdPieces(level),
+        Codec.Xz => new XzPieces(level),
+        Codec.None or Codec.Bzip2 or Codec.Zip => throw new ImageException(ImageErrorKind.Unsupported, $"Images are not written as {codec.ToString().ToLowerInvariant()}; use gz, xz or zst."),
         _ => throw new ArgumentOutOfRangeException(nameof(codec)),
     };
 
-    /// <summary>Zstandard as one frame. The kernel reads an initramfs only in this form: it takes the end of a frame for the end of an archive.</summary>
-    /// <param name="content">What is encoded; held in memory together with the result.</param>
+    /// <summary>Encodes what is written as one frame of Zstandard; disposing it ends the frame but leaves <paramref name="target"/> open.
+    /// The kernel reads an initramfs only in this form: it takes the end of a frame for the end of an archive.</summary>
+    /// <param name="target">Takes the encoded bytes.</param>
     /// <param name="level">1 to 22.</param>
-    public static byte[] OneZstdFrame(ReadOnlySpan<byte> content, int level)
+    public static Stream OpenOneZstdFrame(Stream target, int level)
     {
-        using var encoder = new ZstdSharp.Compressor(level);
+        var encoder = new ZstdSharp.CompressionStream(target, level, leaveOpen: true);
         encoder.SetParameter(ZstdSharp.Unsafe.ZSTD_cParameter.ZSTD_c_checksumFlag, 1);
-        return encoder.Wrap(content).ToArray();
+        return encoder;
     }
 }

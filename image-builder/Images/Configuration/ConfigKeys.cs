@@ -47,7 +47,7 @@ public static class ConfigKeys
         var parts = key.Split('.');
         return parts switch
         {
-            ["hostname"] => value.Length <= 63 && value.All(c => char.IsAsciiLetterOrDigit(c) || c == '-') && value[0] != '-' && value[^1] != '-' ? null : "a host name has letters, digits and hyphens, at most 63, such as kitchen-2",
+            ["hostname"] => IsHostName(value) ? null : "a host name has letters, digits and hyphens, at most 64 in all, such as kitchen-2",
             ["ntp"] => null,
             ["network", { Length: > 0 }] => value is "dhcp" or "off" ? null : "it is dhcp or off; a fixed address is network.IFACE.address=192.168.1.20/24",
             ["network", _, "address"] => IsAddress(value) ? null : "it is an IPv4 address with its prefix, such as 192.168.1.20/24",
@@ -133,6 +133,10 @@ public static class ConfigKeys
         ["env", _] or ["wifi", _] => new YamlScalarNode(setting.Value) { Style = ScalarStyle.DoubleQuoted },
         _ => new YamlScalarNode(setting.Value),
     };
+
+    // RFC 1123; 64 is the kernel's limit.
+    private static bool IsHostName(string value) => value.Length <= 64
+        && value.Split('.').All(label => label.Length is > 0 and <= 63 && label[0] != '-' && label[^1] != '-' && label.All(c => char.IsAsciiLetterOrDigit(c) || c == '-'));
 
     private static bool IsAddress(string value) =>
         value.Split('/') is [var address, var prefix] && IsIPv4(address) && int.TryParse(prefix, NumberStyles.None, CultureInfo.InvariantCulture, out var bits) && bits is >= 1 and <= 32;

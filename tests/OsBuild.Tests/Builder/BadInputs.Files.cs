@@ -1,6 +1,8 @@
 using OsBuild.ImageBuilder.Boards;
 using OsBuild.ImageBuilder.Building;
 using OsBuild.Images.Compression;
+using OsBuild.Images.SquashFs;
+using OsBuild.Images.Trees;
 using static OsBuild.Tests.Builder.DeployFixture;
 
 namespace OsBuild.Tests.Builder;
@@ -8,6 +10,20 @@ namespace OsBuild.Tests.Builder;
 /// <content>Root file systems, other artifacts, and what the user adds.</content>
 internal static partial class BadInputs
 {
+    private static byte[] Squashed()
+    {
+        var to = new MemoryStream();
+        using var writer = new SquashFsWriter(to, new SquashFsOptions { Level = 1 });
+        var noise = new byte[20_000];
+        new Random(2).NextBytes(noise);
+        writer.Add(new Node { Path = "noise", Kind = NodeKind.File, Mode = 0x1A4, Size = noise.Length }, new MemoryStream(noise));
+        writer.Finish();
+        return to.ToArray();
+    }
+
+    // bytes_used of the superblock: without the padding to 4 KiB.
+    private static long SquashedSize => BitConverter.ToInt64(Squashed(), 40);
+
     private const string RootfsName = $"{Image}-{Machine}.rootfs.tar.zst";
 
     private static IEnumerable<(string Name, Func<DeployFixture, BuildRequest> Spoil, string[] Sentences)> RootFileSystems() =>
@@ -40,6 +56,42 @@ internal static partial class BadInputs
                 f.Write($"{Image}-{Machine}.rootfs.tar.gz", SmallRoot().Gzip()[..^5]);
             },
             $"The root file system {Image}-{Machine}.rootfs.tar.gz cannot be read to its end (The gzip data ends too early: the file was cut off); copy it again."),
+        Case("no squashfs under the name of squashfs", f =>
+            {
+                f.Delete(Rootfs, RootfsName);
+                f.Write($"{Image}-{Machine}.rootfs.squashfs", new byte[4096]);
+            },
+            $"{Image}-{Machine}.rootfs.squashfs is not squashfs inside, as its name says; deploy the image again."),
+        Case("a squashfs cut off", f =>
+            {
+                f.Delete(Rootfs, RootfsName);
+                f.Write($"{Image}-{Machine}.rootfs.squashfs-zst", Squashed()[..4096]);
+            },
+            $"{Image}-{Machine}.rootfs.squashfs-zst is cut off: its header asks for {SquashedSize} bytes, the file has 4096; copy it again."),
+        Case("a squashfs with a damaged table", f =>
+            {
+                f.Delete(Rootfs, RootfsName);
+                var bytes = Squashed();
+                // inode_table_start of the superblock: where nothing is.
+                bytes.AsSpan(64, 8).Fill(0x7F);
+                f.Write($"{Image}-{Machine}.rootfs.squashfs", bytes);
+            },
+            $"The root file system {Image}-{Machine}.rootfs.squashfs cannot be read to its end (The squashfs data is damaged (something is said to lie behind its end)); copy it again."),
+        Case("no ext4 under the name of ext4", f =>
+            {
+                f.Delete(Rootfs, RootfsName);
+                f.Write($"{Image}-{Machine}.rootfs.ext4", new byte[4096]);
+            },
+            $"{Image}-{Machine}.rootfs.ext4 is not ext4 inside, as its name says; deploy the image again."),
+        Case("boot files of another form", f => f.WriteText(TestData, TestDataText().Replace("{ ", "{ \"IMAGE_BOOT_FILES\": \"a; ;b\", ", StringComparison.Ordinal)),
+            "IMAGE_BOOT_FILES of the build has a;, which is not SOURCE or SOURCE;DEST; correct the machine's configuration and build the image again.",
+            "IMAGE_BOOT_FILES of the build has ;b, which is not SOURCE or SOURCE;DEST; correct the machine's configuration and build the image again."),
+        Case("a boot file that leads nowhere", f =>
+            {
+                f.WriteText(TestData, TestDataText().Replace("{ ", "{ \"IMAGE_BOOT_FILES\": \"logo.bmp\", ", StringComparison.Ordinal));
+                f.Link("logo.bmp", "gone.bmp");
+            },
+            "logo.bmp is a link to gone.bmp, which is not there; copy the deploy directory whole, or with cp -L, or build the image again."),
         Case("no archive inside", f => f.Write(Rootfs, Archive.Encode(new byte[700], Codec.Zstd)),
             $"The root file system {RootfsName} is an empty archive; build the image again."),
         Case("an empty archive", f => f.Write(Rootfs, Archive.Encode(new byte[10240], Codec.Zstd)),

@@ -37,7 +37,7 @@ public sealed class BoardBuildTests
         Assert.SkipUnless(BoardCatalog.Names.Contains(name), $"There is no board {name} any more.");
         using var fixture = new BoardFixture(Board(name));
         var plan = Preparation.Plan(fixture.Request, Progress.Silent, CancellationToken.None);
-        using var image = File.OpenRead(BuildJob.Run(fixture.Request, plan, Progress.Silent, CancellationToken.None).Path);
+        using var image = File.OpenRead(BuildJob.Run(fixture.Request, Progress.Silent, CancellationToken.None).Path);
         var table = PartitionTable.Read(image)!;
         var rootA = table.Partitions.Single(p => p.Number == plan.Disk.Partitions.Single(d => d.Spec.Name == fixture.Board.Partition(PartitionRole.RootA)!.Name).Number);
         if (fixture.Board.Boot.RootBy == RootBy.PartUuid) Assert.Contains($"root=PARTUUID={rootA.Id} ", plan.CommandLine, StringComparison.OrdinalIgnoreCase);
@@ -70,6 +70,20 @@ public sealed class BoardBuildTests
         string[] texts = ["config.txt", "slot-a/cmdline.txt", "bootcount.env", "slot-a/boot.env", "EFI/BOOT/grub.cfg", "slot-a/grub.cfg"];
         var text = string.Concat(plan.Boot.Where(b => texts.Contains(b.Path)).Select(b => $"== {b.Path}\n{System.Text.Encoding.UTF8.GetString(((Source.Made)b.Source).Bytes.Span)}"));
         Golden.Check("loader-" + name, System.Text.RegularExpressions.Regex.Replace(text, "PARTUUID=[0-9a-f-]+", "PARTUUID=ROOT-A"));
+    }
+
+    [Theory]
+    [InlineData("rockpro64")]
+    [InlineData("odroid-n2")]
+    public void The_boot_script_counts_tries_and_resets_when_something_does_not_load(string name)
+    {
+        var board = Board(name);
+        var script = UBootScript.Text(board, board.Slots.Path ?? "bootcount.env");
+        Golden.Check("boot-script-" + name, script);
+        // Whatever is loaded of a slot is there, or the board starts again.
+        Assert.All(script.Split('\n').Where(l => l.Contains("load ", StringComparison.Ordinal) && !l.Contains("bootcount.env", StringComparison.Ordinal)), l => Assert.Contains("|| reset", l, StringComparison.Ordinal));
+        Assert.EndsWith("reset\n", script, StringComparison.Ordinal);
+        Assert.DoesNotContain('\r', script);
     }
 
     [Fact]

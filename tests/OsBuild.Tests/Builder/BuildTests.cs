@@ -19,8 +19,7 @@ public sealed class BuildTests
     private static string Build(DeployFixture fixture, BuildRequest? request = null, string output = "out")
     {
         var asked = (request ?? fixture.Request) with { Board = DeployFixture.SmallBoard(), Output = Path.Combine(fixture.Home, output) };
-        var plan = Preparation.Plan(asked, Progress.Silent, CancellationToken.None);
-        return BuildJob.Run(asked, plan, Progress.Silent, CancellationToken.None).Path;
+        return BuildJob.Run(asked, Progress.Silent, CancellationToken.None).Path;
     }
 
     private static BuildRequest Small(DeployFixture fixture) => fixture.Request with { Board = DeployFixture.SmallBoard() };
@@ -93,15 +92,14 @@ public sealed class BuildTests
     }
 
     [Fact]
-    public void The_digests_are_those_of_the_files()
+    public void The_description_vouches_for_the_block_map()
     {
         using var fixture = new DeployFixture();
         var path = Build(fixture);
         using var described = JsonDocument.Parse(File.ReadAllText(path + ".json"));
-        using var image = File.OpenRead(path);
-        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(image)), described.RootElement.GetProperty("sha256").GetString());
-        using var boot = Partition(image, "boot");
-        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(boot)), described.RootElement.GetProperty("partitions")[0].GetProperty("sha256").GetString());
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(path + ".bmap"))), described.RootElement.GetProperty("bmapSha256").GetString());
+        using var xml = File.OpenRead(path + ".bmap");
+        Assert.Equal(BlockMap.ReadXml(xml).MappedBytes, described.RootElement.GetProperty("mapped").GetInt64());
     }
 
     [Fact]
@@ -169,6 +167,7 @@ public sealed class BuildTests
     [Theory]
     [InlineData(Codec.Zstd, ".zst")]
     [InlineData(Codec.Gzip, ".gz")]
+    [InlineData(Codec.Xz, ".xz")]
     public void A_compressed_image_is_the_same_image(Codec codec, string ending)
     {
         using var fixture = new DeployFixture();
@@ -176,7 +175,7 @@ public sealed class BuildTests
         var compressed = Build(fixture, fixture.Request with { Compress = codec }, "compressed");
         Assert.Equal(Name + ending, Path.GetFileName(compressed));
         Assert.Equal(
-            new[] { Name + ".bmap", Name + ".cdx.json", Name + ".json", Name + ending }.Order(StringComparer.Ordinal),
+            new[] { $".{Name}.job", Name + ".bmap", Name + ".cdx.json", Name + ".json", Name + ending }.Order(StringComparer.Ordinal),
             Directory.EnumerateFiles(Path.GetDirectoryName(compressed)!).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal));
         using var file = File.OpenRead(compressed);
         using var decoded = Codecs.OpenRead(file, codec);
@@ -191,16 +190,16 @@ public sealed class BuildTests
         using var fixture = new DeployFixture();
         var path = Build(fixture);
         var before = Digest(path);
-        var plan = Preparation.Plan(Small(fixture), Progress.Silent, CancellationToken.None);
-        foreach (var phase in new[] { "boot", "root", "hash" })
+        fixture.Write(DeployFixture.Rootfs, DeployFixture.SmallRoot().File("etc/motd", "new").Zstd());
+        foreach (var phase in new[] { "root", "boot", "compress" })
         {
             using var stop = new CancellationTokenSource();
             var progress = new Progress(TimeProvider.System, (now, _, _, _) =>
             {
                 if (now == phase) stop.Cancel();
             });
-            Assert.ThrowsAny<OperationCanceledException>(() => BuildJob.Run(Small(fixture), plan, progress, stop.Token));
-            Assert.Equal([Name, Name + ".bmap", Name + ".cdx.json", Name + ".json"], Directory.EnumerateFiles(fixture.Output).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+            Assert.ThrowsAny<OperationCanceledException>(() => BuildJob.Run(Small(fixture) with { Compress = Codec.Gzip }, progress, stop.Token));
+            Assert.Equal([$".{Name}.job", Name, Name + ".bmap", Name + ".cdx.json", Name + ".json"], Directory.EnumerateFiles(fixture.Output).Select(Path.GetFileName).Order(StringComparer.Ordinal));
             Assert.Equal(before, Digest(path));
         }
     }
@@ -230,8 +229,8 @@ public sealed class BuildTests
         using var json = JsonDocument.Parse(File.ReadAllText(Build(fixture) + ".cdx.json"));
         Assert.Equal("CycloneDX", json.RootElement.GetProperty("bomFormat").GetString());
         Assert.Equal(
-            ["linux 6.6.23-yocto-standard", "osbuild-supervisor test", "base-files 3.0.14", "busybox 1.36.1"],
-            json.RootElement.GetProperty("components").EnumerateArray().Select(c => $"{c.GetProperty("name").GetString()} {c.GetProperty("version").GetString()}"));
+            ["base-files 3.0.14", "busybox 1.36.1", "osbuild-supervisor test", "linux 6.6.23-yocto-standard", "systemd-bootx64.efi "],
+            json.RootElement.GetProperty("components").EnumerateArray().Select(c => $"{c.GetProperty("name").GetString()} {(c.TryGetProperty("version", out var v) ? v.GetString() : "")}"));
     }
 
     [Fact]
@@ -241,7 +240,8 @@ public sealed class BuildTests
         var plan = Preparation.Plan(Small(fixture), Progress.Silent, CancellationToken.None);
         using var outputs = new Outputs(fixture.Output);
         using var file = outputs.Create("sparse.img");
-        using var image = new ImageFile(file.SafeFileHandle, plan.Disk.Size);
+        using var store = new FileStore(file.SafeFileHandle, plan.Disk.Size);
+        using var image = new ImageFile(store, plan.Disk.Size);
         new ImageAssembler(plan, image, Progress.Silent, CancellationToken.None).Run();
         Assert.True(image.BytesWritten < 4 << 20, $"{image.BytesWritten} bytes were written");
     }

@@ -118,12 +118,13 @@ internal sealed class DeployFixture : IDisposable
         file.SetLength(file.Length - bytes);
     }
 
-    /// <summary>What is said of the job, with this machine's folders taken out of it; empty when it is planned.</summary>
-    public IReadOnlyList<string> Refusal(BuildRequest? request = null)
+    /// <summary>What is said of the job, with this machine's folders taken out of it; empty when it is planned, or made.</summary>
+    public IReadOnlyList<string> Refusal(BuildRequest? request = null, bool make = false)
     {
         try
         {
-            Preparation.Plan(request ?? Request, Progress.Silent, CancellationToken.None);
+            if (make) BuildJob.Run(request ?? Request, Progress.Silent, CancellationToken.None);
+            else Preparation.Plan(request ?? Request, Progress.Silent, CancellationToken.None);
             return [];
         }
         catch (RefusedException e)

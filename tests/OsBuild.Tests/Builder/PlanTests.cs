@@ -64,7 +64,7 @@ public sealed partial class PlanTests
     {
         using var fixture = new DeployFixture();
         fixture.Write($"{DeployFixture.Image}-{DeployFixture.Machine}.rootfs-20990101000000.tar.zst", [1, 2, 3]);
-        Assert.Equal(DeployFixture.RootfsLink, Plan(fixture).Rootfs.Name);
+        Assert.Equal(DeployFixture.RootfsLink, Plan(fixture).Deploy.Rootfs.Name);
     }
 
     [Fact]
@@ -73,7 +73,7 @@ public sealed partial class PlanTests
         using var fixture = new DeployFixture();
         fixture.Delete(DeployFixture.RootfsLink);
         fixture.Write($"{DeployFixture.Image}-{DeployFixture.Machine}.rootfs-20200101000000.tar.zst", [1, 2, 3]);
-        Assert.Equal(DeployFixture.Rootfs, Plan(fixture).Rootfs.Name);
+        Assert.Equal(DeployFixture.Rootfs, Plan(fixture).Deploy.Rootfs.Name);
     }
 
     [Fact]
@@ -94,10 +94,10 @@ public sealed partial class PlanTests
     public void The_time_is_that_of_the_build_unless_the_user_gives_one()
     {
         using var fixture = new DeployFixture();
-        Assert.Equal(1711929600, Plan(fixture).Time);
-        Assert.Equal(42, Plan(fixture, fixture.Request with { SourceDateEpoch = 42 }).Time);
+        Assert.Equal(1711929600, Plan(fixture).Inputs.Time);
+        Assert.Equal(42, Plan(fixture, fixture.Request with { SourceDateEpoch = 42 }).Inputs.Time);
         fixture.Delete(DeployFixture.TestData, $"{DeployFixture.Image}-{DeployFixture.Machine}.rootfs.testdata.json");
-        Assert.Equal(1302044400, Plan(fixture).Time);
+        Assert.Equal(1302044400, Plan(fixture).Inputs.Time);
     }
 
     [Fact]

@@ -23,7 +23,7 @@ public sealed class ImageCommandTests
     private static string Build(DeployFixture fixture)
     {
         var request = fixture.Request with { Board = DeployFixture.SmallBoard() };
-        return BuildJob.Run(request, Preparation.Plan(request, Progress.Silent, CancellationToken.None), Progress.Silent, CancellationToken.None).Path;
+        return BuildJob.Run(request, Progress.Silent, CancellationToken.None).Path;
     }
 
     [Fact]
@@ -41,6 +41,25 @@ public sealed class ImageCommandTests
         Assert.Equal(["boot", "root-a", "root-b", "state", "data"], partitions.EnumerateArray().Select(p => p.GetProperty("name").GetString()));
         Assert.Equal(["fat32", "ext4", null, "ext4", "ext4"], partitions.EnumerateArray().Select(p => p.GetProperty("fs").GetString()));
     }
+
+    [Fact]
+    public void A_squashfs_root_is_looked_into_like_any_other()
+    {
+        using var fixture = new DeployFixture();
+        var image = BuildJob.Run(fixture.Request with { Board = DeployFixture.SmallBoard().WithRoot(OsBuild.ImageBuilder.Boards.FileSystemKind.Squashfs) }, Progress.Silent, CancellationToken.None).Path;
+        Assert.Contains("  squashfs  ", Run("inspect", image).Output, StringComparison.Ordinal);
+        Assert.Contains("VERSION_ID=5.0.7\n", Run("cat", image, "root-a", "/etc/os-release").Output, StringComparison.Ordinal);
+        Assert.Equal(0, Run("check", image).Code);
+    }
+
+    [Theory]
+    [InlineData("/dev/sda", "/mnt/boot")]
+    [InlineData("/dev/mmcblk0", "/media/card")]
+    [InlineData("/dev/sd", null)]
+    [InlineData("/dev/sdb", null)]
+    [InlineData("/dev/mmcblk1", null)]
+    public void A_disk_is_in_use_when_it_or_a_partition_of_it_is_mounted(string device, string? mount) =>
+        Assert.Equal(mount, OsBuild.ImageBuilder.Inspecting.OpenImage.MountOf(device, ["proc /proc proc rw 0 0", "/dev/sda1 /mnt/boot vfat rw 0 0", "/dev/mmcblk0p2 /media/card ext4 rw 0 0", "/dev/sda10 /other ext4 rw 0 0"]));
 
     [Fact]
     public void Files_are_listed_printed_and_copied()
@@ -135,9 +154,8 @@ public sealed class ImageCommandTests
             Assert.Equal(range.Sha256, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(content)));
         }
 
-        bytes.Position = 0;
         using var json = JsonDocument.Parse(File.ReadAllText(image + ".json"));
-        Assert.Equal(json.RootElement.GetProperty("sha256").GetString(), Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes)));
+        Assert.Equal(json.RootElement.GetProperty("bmapSha256").GetString(), Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(image + ".bmap"))));
     }
 
     [Fact]

@@ -73,7 +73,7 @@ public sealed class CodecWriteTests
             byte[][] packed = [.. new[] { 1, 3 }.Select(threads =>
             {
                 var target = new MemoryStream();
-                using (var writer = new XzWriter(target, seed % 10, threads, 1 << 16)) writer.Write(content);
+                using (var writer = new PieceWriter(target, new XzPieces(seed % 10, 1 << 16), threads)) writer.Write(content);
                 return target.ToArray();
             })];
             Assert.Equal(packed[0], packed[1]);

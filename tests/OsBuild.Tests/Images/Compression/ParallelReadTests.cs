@@ -22,7 +22,7 @@ public sealed class ParallelReadTests
     private static byte[] PackXz(byte[] content)
     {
         var target = new MemoryStream();
-        using (var writer = new XzWriter(target, 1, 1, XzBlock)) writer.Write(content);
+        using (var writer = new PieceWriter(target, new XzPieces(1, XzBlock), 1)) writer.Write(content);
         return target.ToArray();
     }
 

@@ -3,26 +3,28 @@ using System.Collections.Concurrent;
 
 namespace OsBuild.Images.Compression;
 
-/// <summary>Writes .xz as one stream of independent blocks that tell their sizes, so that they can be made and read in parallel.</summary>
-internal sealed class XzWriter : BlockWriter<XzWriter.Block>
+/// <summary>.xz as one stream of independent blocks that tell their sizes, so that they can be made and read in parallel.</summary>
+internal sealed class XzPieces : PieceCodec
 {
     // The dictionary spans the block. An encoder holds four bytes for each byte of a block.
     private const int BlockSize = 1 << 22;
     private const byte DictionaryProperty = 20;
+    private const int HeaderSize = 20;
     private static readonly byte[] Flags = [0, XzCheck.Crc64];
 
     private readonly ConcurrentBag<Lzma2Encoder> _encoders = [];
-    private readonly List<Block> _blocks = [];
+    private readonly List<(long Unpadded, long Unpacked)> _blocks = [];
     private readonly int _level;
 
-    /// <summary>An encoded block; <see cref="Packed"/> is let go once it is written.</summary>
-    internal readonly record struct Block(MemoryStream? Packed, long Unpadded, long Unpacked);
-
-    public XzWriter(Stream target, int level, int threads, int blockSize = BlockSize) : base(target, blockSize, threads)
+    public XzPieces(int level, int blockSize = BlockSize) : base(blockSize)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(blockSize, BlockSize);
         if (level is < 0 or > 9) throw new ArgumentOutOfRangeException(nameof(level), level, "xz has the levels 0 to 9.");
         _level = level;
+    }
+
+    public override void Begin(Stream target)
+    {
         var header = new byte[XzFormat.HeaderSize];
         XzFormat.HeaderMagic.CopyTo(header);
         Flags.CopyTo(header, 6);
@@ -30,27 +32,27 @@ internal sealed class XzWriter : BlockWriter<XzWriter.Block>
         target.Write(header);
     }
 
-    protected override Block Encode(ReadOnlyMemory<byte> block)
+    public override EncodedPiece Encode(ReadOnlySpan<byte> piece)
     {
+        // A stream of nothing has no block.
+        if (piece.IsEmpty) return default;
         if (!_encoders.TryTake(out var encoder)) encoder = new Lzma2Encoder(BlockSize, _level);
-        var packed = new MemoryStream(block.Length / 3);
+        var packed = new MemoryStream(piece.Length / 3);
         // The header comes first and tells the packed size: it has a fixed length here, so that it can be filled in at the end.
         var header = new byte[HeaderSize];
         packed.Write(header);
-        encoder.Encode(block, packed);
+        encoder.Encode(piece.ToArray(), packed);
         _encoders.Add(encoder);
         var size = packed.Length - HeaderSize;
-        WriteHeader(header, size, block.Length);
+        WriteHeader(header, size, piece.Length);
         packed.Write(new byte[XzFormat.Padding(size)]);
         Span<byte> check = stackalloc byte[8];
-        BinaryPrimitives.WriteUInt64LittleEndian(check, Crc64Ecma.Append(0, block.Span));
+        BinaryPrimitives.WriteUInt64LittleEndian(check, Crc64Ecma.Append(0, piece));
         packed.Write(check);
         packed.Position = 0;
         packed.Write(header);
-        return new Block(packed, HeaderSize + size + check.Length, block.Length);
+        return new(packed.GetBuffer().AsMemory(0, (int)packed.Length), piece.Length, 0, HeaderSize + size + check.Length);
     }
-
-    private const int HeaderSize = 20;
 
     private static void WriteHeader(Span<byte> header, long packed, long unpacked)
     {
@@ -66,33 +68,32 @@ internal sealed class XzWriter : BlockWriter<XzWriter.Block>
         BinaryPrimitives.WriteUInt32LittleEndian(header[^4..], Crc32Ieee.Append(0, header[..^4]));
     }
 
-    protected override void Emit(Block encoded)
+    public override void Next(EncodedPiece piece)
     {
-        encoded.Packed!.WriteTo(Target);
-        _blocks.Add(encoded with { Packed = null });
+        if (piece.Length > 0) _blocks.Add((piece.Unpadded, piece.Length));
     }
 
-    protected override void End()
+    public override void End(Stream target)
     {
         var index = new MemoryStream();
         Span<byte> number = stackalloc byte[10];
         index.WriteByte(0);
         index.Write(number[..XzFormat.WriteNumber(number, (ulong)_blocks.Count)]);
-        foreach (var block in _blocks)
+        foreach (var (unpadded, unpacked) in _blocks)
         {
-            index.Write(number[..XzFormat.WriteNumber(number, (ulong)block.Unpadded)]);
-            index.Write(number[..XzFormat.WriteNumber(number, (ulong)block.Unpacked)]);
+            index.Write(number[..XzFormat.WriteNumber(number, (ulong)unpadded)]);
+            index.Write(number[..XzFormat.WriteNumber(number, (ulong)unpacked)]);
         }
 
         index.Write(new byte[XzFormat.Padding(index.Length)]);
         BinaryPrimitives.WriteUInt32LittleEndian(number, Crc32Ieee.Append(0, index.GetBuffer().AsSpan(0, (int)index.Length)));
         index.Write(number[..4]);
-        index.WriteTo(Target);
+        index.WriteTo(target);
         Span<byte> footer = stackalloc byte[XzFormat.FooterSize];
         BinaryPrimitives.WriteUInt32LittleEndian(footer[4..], (uint)(index.Length / 4 - 1));
         Flags.CopyTo(footer[8..]);
         XzFormat.FooterMagic.CopyTo(footer[10..]);
         BinaryPrimitives.WriteUInt32LittleEndian(footer, Crc32Ieee.Append(0, footer[4..10]));
-        Target.Write(footer);
+        target.Write(footer);
     }
 }

@@ -1,0 +1,21 @@
+using OsBuild.ImageBuilder.Inputs;
+using OsBuild.ImageBuilder.Planning;
+
+namespace OsBuild.ImageBuilder.Building;
+
+/// <summary>Opens planned files.</summary>
+internal static class Sources
+{
+    public static Stream Open(Source source) => source switch
+    {
+        Source.FromFile file => file.File.Open(),
+        Source.Made made => new MemoryStream(made.Bytes.ToArray(), writable: false),
+        _ => throw new System.Diagnostics.UnreachableException(),
+    };
+
+    public static void Add(TreeWriter writer, RootEntry entry)
+    {
+        using var content = entry.Source is { } source ? Open(source) : Stream.Null;
+        writer.Add(entry.Node, content);
+    }
+}
