@@ -62,15 +62,42 @@ internal sealed class EngineClient : IDisposable
 
     public Task CreateVolumeAsync(VolumesCreateParameters parameters, CancellationToken stop) => Call(Slow, c => docker.Volumes.CreateAsync(parameters, c), stop);
 
-    public Task RemoveImageAsync(string id, CancellationToken stop) => Gone(() => Call(Slow, c => docker.Images.DeleteImageAsync(id, new() { Force = true }, c), stop));
+    /// <summary>Removes an image under all its names. Never by force, which would take it from a foreign container that has ended.</summary>
+    public async Task RemoveImageAsync(string id, CancellationToken stop)
+    {
+        if (await InspectImageAsync(id, stop) is not { } image) return;
+        foreach (var name in (image.RepoTags ?? []).Concat(image.RepoDigests ?? []).Where(n => !n.Contains("<none>", StringComparison.Ordinal)))
+            await Gone(() => Call(Slow, c => docker.Images.DeleteImageAsync(name, new(), c), stop));
+        await Gone(() => Call(Slow, c => docker.Images.DeleteImageAsync(id, new(), c), stop));
+    }
+
+    /// <summary>Asks the registry, through the engine, whether it has an image. Throws what it answers otherwise.</summary>
+    public Task ProbeAsync(string reference, CancellationToken stop) => Call(Slow, c => docker.Distribution.InspectAsync(reference, c), stop);
+
+    /// <summary>A pull that tells of no progress for this long is given up and tried again: a registry can fall silent without closing.</summary>
+    public TimeSpan PullPatience { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>Pulls an image. The engine answers 200 and puts a failure into the stream, so both are looked at.</summary>
     public async Task PullAsync(string reference, AuthConfig? login, Action<JSONMessage>? progress, CancellationToken stop)
     {
         if (!ImageReference.TryParse(reference, out var name)) throw new EngineRefusedException(null, $"'{reference}' is not an image name");
-        var watch = new StreamWatch(progress);
+        using var silence = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        silence.CancelAfter(PullPatience);
+        var watch = new StreamWatch(message =>
+        {
+            silence.CancelAfter(PullPatience);
+            progress?.Invoke(message);
+        });
         var parameters = new ImagesCreateParameters { FromImage = name.Repository, Tag = name.Digest ?? name.Tag ?? "latest" };
-        await Call(null, c => docker.Images.CreateImageAsync(parameters, login, watch, c), stop);
+        try
+        {
+            await Call(null, c => docker.Images.CreateImageAsync(parameters, login, watch, c), silence.Token);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            throw new EngineUnreachableException($"the download of {reference} stood still for {PullPatience.TotalSeconds:0} s");
+        }
+
         watch.ThrowIfFailed();
     }
 

@@ -153,7 +153,7 @@ internal sealed partial class AppPlan
             {
                 if (leftovers.Exists(o => o.Up && o.Service != container.Service && o.DependsOn.Contains(container.Service) && !container.DependsOn.Contains(o.Service))) continue;
                 if (lockHolder is not null) steps.Add(new Step.Wait($"the update lock of {lockHolder}", null, cause));
-                else steps.Add(new Step.Stop(container.Id, container.Name, null, cause));
+                else steps.Add(new Step.Stop(container.Id, container.Name, null, cause) { LockOf = current.ForceLocks ? null : container.Key });
             }
             else if (!KeptForReturn(container))
             {
@@ -211,6 +211,12 @@ internal sealed partial class AppPlan
     /// <summary>Adds a step unless it failed lately.</summary>
     private bool Try(Step step)
     {
+        if (step is Step.Fetch or Step.Load && current.Disk.Full)
+        {
+            steps.Add(new Step.Wait($"room to {step.What}", null, $"only {current.Disk} are left on the data partition"));
+            return false;
+        }
+
         if (current.Failures.TryGetValue(step.Key, out var failure) && failure.Subject == step.Subject)
         {
             var due = failure.At + Backoff.Step(failure.Count);

@@ -192,21 +192,53 @@ public sealed class Scenarios
         for (var i = 0; i < 40; i++) Assert.DoesNotContain(world.Round(Target(Service("a", "a:2"), Service("b", "not-in-the-registry:1"))), s => s is Step.Stop);
     }
 
+    [Theory]
+    [InlineData("KillThenDownload")]
+    [InlineData("DeleteThenDownload")]
+    public void S20_21_Nothing_is_stopped_or_deleted_for_an_image_the_registry_does_not_give(string strategy)
+    {
+        Image("a:1");
+        Image("a:2");
+        Settle(Target(Service("a", "a:1")));
+        world.RegistryAway = true;
+        var target = Target(Service("a", "a:2", s => s with { Update = s.Update with { Strategy = Enum.Parse<UpdateStrategy>(strategy) } }));
+        for (var i = 0; i < 40; i++) Assert.DoesNotContain(world.Round(target), s => s is Step.Stop or Step.Remove or Step.RemoveImage);
+        world.RegistryAway = false;
+        Settle(target);
+        Assert.Equal("sha256:a:2", The("a").ImageId);
+    }
+
     [Fact]
     public void S20_After_a_failed_download_what_made_room_serves_again()
     {
         Image("a:1");
         Settle(Target(Service("a", "a:1")));
-        world.RegistryAway = true;
+        world.DownloadsFail = true;
         Image("a:2");
         var target = Target(Service("a", "a:2", s => s with { Update = s.Update with { Strategy = UpdateStrategy.KillThenDownload } }));
         var stopped = false;
         for (var i = 0; i < 20; i++) stopped |= world.Round(target).Exists(s => s is Step.Stop);
         Assert.True(stopped);
         Assert.True(The("a").Up);
-        world.RegistryAway = false;
+        world.DownloadsFail = false;
         Settle(target);
         Assert.Equal("sha256:a:2", The("a").ImageId);
+    }
+
+    [Fact]
+    public void S21_After_a_download_that_fails_for_good_the_deleted_image_is_had_again()
+    {
+        Image("a:1");
+        Image("a:2");
+        Settle(Target(Service("a", "a:1")));
+        var target = Target(Service("a", "a:2", s => s with { Update = s.Update with { Strategy = UpdateStrategy.DeleteThenDownload } }));
+        world.DownloadsFail = true;
+        for (var i = 0; i < 60 && world.Memory.Bad.Count == 0; i++) world.Round(target);
+        Assert.Contains("cannot be downloaded", Assert.Single(world.Memory.Bad).Reason);
+        world.DownloadsFail = false;
+        Settle(target);
+        Assert.Equal("sha256:a:1", The("a").ImageId);
+        Assert.True(The("a").Up);
     }
 
     [Fact]
