@@ -138,7 +138,9 @@ internal sealed partial class AppPlan
     private void PlanName(Service service, ContainerState chosen)
     {
         var name = NameOf(service);
-        if (chosen.Name == name || current.Containers.Exists(c => c.Name == name) || current.Failures.ContainsKey("container " + chosen.Id)) return;
-        steps.Add(new Step.Rename(chosen.Id, chosen.Name, name, "the name is free"));
+        if (chosen.Name == name || current.Containers.Exists(c => c.Name == name)) return;
+        var step = new Step.Rename(chosen.Id, chosen.Name, name, "the name is free");
+        // A foreign container may have it, which only its owner can change.
+        if (Refusals(step.Key, step.Subject) is null) Try(step);
     }
 }

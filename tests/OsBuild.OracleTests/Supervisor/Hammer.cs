@@ -53,6 +53,20 @@ internal sealed class Hammer : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits for an answer to a request that begins now.</summary>
+    public async Task UntilAnswersAsync()
+    {
+        var before = Requests - Lost;
+        for (var i = 0; i < Device.HangGuard * 10; i++)
+        {
+            // The one that was under way may have begun before.
+            if (Requests - Lost > before + 2) return;
+            await Task.Delay(100);
+        }
+
+        Assert.Fail($"nothing answers: {Lost} of {Requests} requests lost");
+    }
+
     public async ValueTask DisposeAsync()
     {
         await stop.CancelAsync();

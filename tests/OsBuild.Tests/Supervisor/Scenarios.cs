@@ -6,45 +6,22 @@ namespace OsBuild.Tests.Supervisor;
 /// <summary>What a supervisor must get right, case by case, on the simulated device. The numbers are those of the list the tests were drawn from.</summary>
 public sealed class Scenarios
 {
-    private readonly World world = new(new Random(5));
+    private readonly World world;
+    private readonly Given given;
 
-    private static Service Service(string name, string image, Func<Service, Service>? change = null)
-    {
-        var service = new Service { Name = name, Image = image, Restart = RestartPolicy.Always, Container = new() { Networks = [new("default")], Healthcheck = new() { Test = ["CMD", "true"] } }, Update = new() { ProvingTime = TimeSpan.FromSeconds(10) } };
-        return change is null ? service : change(service);
-    }
+    public Scenarios() => given = new Given(world = new World(new Random(5)));
 
-    private static TargetState Target(params Service[] services)
-    {
-        var release = new Release { App = "app" };
-        release.Networks["default"] = new();
-        foreach (var service in services) release.Services[service.Name] = service;
-        return new([release]);
-    }
+    private static Service Service(string name, string image, Func<Service, Service>? change = null) => Given.Service(name, image, change);
 
-    private void Image(string reference, Behaviour behaviour = Behaviour.Good)
-    {
-        var id = "sha256:" + reference;
-        world.Registry[ImageReference.Normalize(reference)] = id;
-        world.Behave(id, behaviour);
-    }
+    private static TargetState Target(params Service[] services) => Given.Target(services);
 
-    private List<Step> Settle(TargetState target, int rounds = 300)
-    {
-        var done = new List<Step>();
-        for (var quiet = 0; quiet < 3 && rounds-- > 0;)
-        {
-            var plan = world.Round(target);
-            done.AddRange(plan.Where(s => s is not Step.Wait));
-            quiet = plan.Count == 0 ? quiet + 1 : 0;
-        }
+    private void Image(string reference, Behaviour behaviour = Behaviour.Good) => given.Image(reference, behaviour);
 
-        return done;
-    }
+    private List<Step> Settle(TargetState target) => given.Settle(target);
 
-    private ContainerState The(string service) => Assert.Single(world.Containers, c => c.Service == service);
+    private ContainerState The(string service) => given.The(service);
 
-    private static int IndexOf<T>(List<Step> steps, string name) where T : Step => steps.FindIndex(s => s is T && s.What.Contains(name, StringComparison.Ordinal));
+    private static int IndexOf<T>(List<Step> steps, string name) where T : Step => Given.IndexOf<T>(steps, name);
 
     [Fact]
     public void S01_First_boot_starts_three_services_in_order_of_dependency()

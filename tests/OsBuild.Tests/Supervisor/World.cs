@@ -53,7 +53,11 @@ internal sealed class World(Random random)
     /// <summary>The one step that the engine refuses.</summary>
     public int? FailAt { get; set; }
 
-    public void Behave(string id, Behaviour behaviour) => behaviours[id] = behaviour;
+    public void Behave(string id, Behaviour? behaviour)
+    {
+        if (behaviour is { } known) behaviours[id] = known;
+        else behaviours.Remove(id);
+    }
 
     public Behaviour Of(string id) => behaviours.GetValueOrDefault(id);
 
