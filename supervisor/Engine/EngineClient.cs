@@ -65,7 +65,8 @@ internal sealed class EngineClient : IDisposable
     /// <summary>Removes an image under all its names. Never by force, which would take it from a foreign container that has ended.</summary>
     public async Task RemoveImageAsync(string id, CancellationToken stop)
     {
-        if (await InspectImageAsync(id, stop) is not { } image) return;
+        // Listed, because a torn image cannot be inspected.
+        if ((await ListImagesAsync(stop)).FirstOrDefault(i => i.ID == id) is not { } image) return;
         foreach (var name in (image.RepoTags ?? []).Concat(image.RepoDigests ?? []).Where(n => !n.Contains("<none>", StringComparison.Ordinal)))
             await Gone(() => Call(Slow, c => docker.Images.DeleteImageAsync(name, new(), c), stop));
         await Gone(() => Call(Slow, c => docker.Images.DeleteImageAsync(id, new(), c), stop));

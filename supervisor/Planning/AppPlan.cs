@@ -180,7 +180,13 @@ internal sealed partial class AppPlan
             if (!service.Running || Held(service.Name)) continue;
             if (chosen is null || Of(service).Any(c => c.Up && c != chosen)) return;
             if (!chosen.Up && IsFinished(service, chosen) && chosen.ExitCode == 0) continue;
-            if (!chosen.Up || !IsReady(service, chosen)) return;
+            if (!chosen.Up) return;
+            if (!IsReady(service, chosen))
+            {
+                steps.Add(new Step.Wait($"{service.Name} to be ready", chosen.Health == Health.None ? now + ReadyAfter - chosen.RunningFor : null, Missing(service, chosen)));
+                return;
+            }
+
             // The first release of all has nothing to go back to, so being ready is enough.
             var left = (good is null ? ReadyAfter : service.Update.ProvingTime) - chosen.RunningFor;
             if (left > TimeSpan.Zero && (remaining is null || left > remaining)) remaining = left;

@@ -15,7 +15,7 @@ internal static class StoreDamage
     ];
 
     /// <summary>How often one image is removed for damage before its errors are taken for what they say.</summary>
-    public const int MostRepairs = 2;
+    public const int MostRepairs = 3;
 
     public static bool Is(string reason) => Array.Exists(Words, w => reason.Contains(w, StringComparison.OrdinalIgnoreCase));
 }

@@ -83,12 +83,17 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
     public void Start() => worker = Worker.RunAsync(Paths, new LoggerConfiguration().WriteTo.Sink(this).CreateLogger(), TimeSpan.FromSeconds(60), stop.Token);
 
     /// <summary>Starts the worker as a process of its own, which can be killed.</summary>
-    public Process StartProcess()
+    /// <param name="onLine">Told of every line it prints.</param>
+    public Process StartProcess(Action<Process, string> onLine)
     {
         var start = new ProcessStartInfo("dotnet") { ArgumentList = { Path.Combine(AppContext.BaseDirectory, "supervisor.dll"), "worker", "--containers-only" }, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[("BOOT", Paths.Boot), ("STATE", Paths.State), ("DATA", Paths.Data), ("RUN", Paths.Run), ("ENGINE", Paths.EngineSocket)]) start.Environment["OSBUILD_" + name] = value;
         var process = Process.Start(start)!;
-        process.OutputDataReceived += (_, e) => Lines.Enqueue($"{process.Id} {e.Data}");
+        process.OutputDataReceived += (_, e) =>
+        {
+            Lines.Enqueue($"{process.Id} {e.Data}");
+            if (e.Data is { } line) onLine(process, line);
+        };
         process.ErrorDataReceived += (_, e) => Lines.Enqueue($"{process.Id} {e.Data}");
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();

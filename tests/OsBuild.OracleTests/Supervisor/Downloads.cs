@@ -91,14 +91,14 @@ public sealed class Downloads(EngineFixture fixture, ITestOutputHelper output)
     public async Task S43_A_silent_registry_is_given_up()
     {
         await using var registry = await Registry.StartAsync();
-        using var _ = await fixture.ClientAsync();
+        using var patient = await fixture.ClientAsync();
         using var engine = new OsBuild.Supervisor.Engine.EngineClient(fixture.Socket) { PullPatience = TimeSpan.FromSeconds(3) };
         var name = await registry.PushAsync("quiet:1");
         registry.Fault = new(Blobs: true) { Silent = true };
         var gaveUp = await Assert.ThrowsAsync<OsBuild.Supervisor.Engine.EngineUnreachableException>(() => engine.PullAsync(name, null, null, CancellationToken.None));
         Assert.Contains("stood still for 3 s", gaveUp.Message);
         registry.Fault = null;
-        await engine.PullAsync(name, null, null, CancellationToken.None);
-        Assert.NotNull(await engine.InspectImageAsync(name, CancellationToken.None));
+        await patient.PullAsync(name, null, null, CancellationToken.None);
+        Assert.NotNull(await patient.InspectImageAsync(name, CancellationToken.None));
     }
 }

@@ -62,14 +62,15 @@ public sealed class EngineFixture : IAsyncDisposable
     /// <summary>Starts the engine without waiting for it.</summary>
     internal void Begin()
     {
-        foreach (var tool in (string[])["dockerd", "containerd", "runc", "iptables", "/bin/busybox"]) Judge.Require(tool);
+        foreach (var tool in (string[])["dockerd", "containerd", "runc", "docker-proxy", "/bin/busybox"]) Judge.Require(tool);
         if (!Judge.IsRoot) Assert.Skip("dockerd needs root");
         System.IO.Directory.CreateDirectory(Directory);
         // What an engine that was killed left behind would keep the next one from starting.
         File.Delete(Path.Combine(Directory, "pid"));
-        // Other runs on the same machine have other addresses.
+        // Other runs on the same machine have other addresses. No iptables: engines in one network name space flush each other's rules; published
+        // ports go through docker-proxy then.
         var pool = $"base=10.{20 + Environment.ProcessId % 200}.{number % 8 * 32}.0/19,size=26";
-        var start = new ProcessStartInfo("/bin/sh") { ArgumentList = { "-c", $"exec dockerd --data-root {DataRoot}/data --exec-root {Directory}/exec -H unix://{Socket} --pidfile {Directory}/pid --bridge none --storage-driver overlay2 --live-restore --default-address-pool {pool} --insecure-registry 127.0.0.0/8 --max-download-attempts 1 --shutdown-timeout 2 >>{Directory}/log 2>&1" } };
+        var start = new ProcessStartInfo("/bin/sh") { ArgumentList = { "-c", $"exec dockerd --data-root {DataRoot}/data --exec-root {Directory}/exec -H unix://{Socket} --pidfile {Directory}/pid --bridge none --iptables=false --ip6tables=false --storage-driver overlay2 --live-restore --default-address-pool {pool} --insecure-registry 127.0.0.0/8 --max-download-attempts 1 --shutdown-timeout 2 >>{Directory}/log 2>&1" } };
         start.Environment["PATH"] += ":/usr/sbin:/sbin";
         process = Process.Start(start)!;
     }

@@ -66,7 +66,7 @@ internal static class Releases
         ("bad capability", Serve + "\ncap_add: [CAP_EVERYTHING]"),
         ("bad security option", Serve + "\nsecurity_opt: [\"seccomp=/nope.json\"]"),
         ("too little memory", Serve + "\nmem_limit: 1m"),
-        ("out of memory", "command: [sh, -c, \"dd if=/dev/zero of=/dev/shm/x bs=1M count=64; httpd -f\"]\nmem_limit: 16m\nmemswap_limit: 16m\nshm_size: 128m"),
+        ("out of memory", "command: [sh, -c, \"dd if=/dev/zero of=/dev/shm/x bs=1M count=64 && exec httpd -f -p 8080 -h /www\"]\nmem_limit: 16m\nmemswap_limit: 16m\nshm_size: 128m"),
         ("too many CPUs", Serve + "\ncpus: 4000"),
         ("no such CPU", Serve + "\ncpuset: \"99\""),
         ("mount source missing", Serve + "\nvolumes: [{ type: bind, source: /not/there, target: /x, bind: { create_host_path: false } }]"),
