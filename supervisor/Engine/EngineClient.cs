@@ -20,13 +20,16 @@ internal sealed class EngineUnreachableException(string message, Exception? inne
 /// <remarks>"Not modified", "already gone" and "removal in progress" are what was wanted and count as success.</remarks>
 internal sealed class EngineClient : IDisposable
 {
-    private static readonly TimeSpan Quick = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan Slow = TimeSpan.FromMinutes(3);
-
     private readonly DockerClient docker;
 
     public EngineClient(string socket) =>
         docker = new DockerClientBuilder().WithEndpoint(new Uri("unix://" + socket)).WithTimeout(Timeout.InfiniteTimeSpan).Build();
+
+    /// <summary>How long an engine may think about a question; what it has to work for may take six times that.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
+
+    private TimeSpan Quick => Patience;
+    private TimeSpan Slow => 6 * Patience;
 
     public Task<VersionResponse> VersionAsync(CancellationToken stop) => Call(Quick, c => docker.System.GetVersionAsync(c), stop);
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Builds the solution and runs the suites; ends with one line over all of them: `N passed, N failed`.
-# usage: test.sh [unit|oracle|boot|engine|system]...      without a name: unit, oracle and boot
+# usage: test.sh [unit|oracle|apps|boot|engine|system]...      without a name: unit, oracle, apps and boot
 #   unit    fast, no tools                      oracle  outside judges of every format, loop devices
-#   boot    the demo in QEMU, once              engine  the supervisor on a real dockerd (long)
+#   apps    the supervisor on a real dockerd    engine  the same with every kind of bad release and a kill at every step (long)
+#   boot    the demo in QEMU, once
 #   system  QEMU boots with power cuts (long)
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd); cd "$top"
 work=${OSBUILD_WORK:-$top/work}; mkdir -p "$work/results"
-[ $# -gt 0 ] || set -- unit oracle boot
+[ $# -gt 0 ] || set -- unit oracle apps boot
 passed=0 failed=0 skipped=0
 say() { printf '==> %s (%s)\n' "$*" "$(date +%T)"; }
 
@@ -42,12 +43,13 @@ for name; do
   case $name in
     unit) suite unit OsBuild.Tests 15 ;;
     oracle) suite oracle OsBuild.OracleTests 25 -class- '*.Supervisor.*' ;;
-    engine) suite engine OsBuild.OracleTests 40 -class '*.Supervisor.*' ;;
+    apps) suite apps OsBuild.OracleTests 15 -class '*.Supervisor.*' -trait- length=long -maxThreads 4 ;;
+    engine) suite engine OsBuild.OracleTests 90 -class '*.Supervisor.*' -maxThreads 4 -showLiveOutput ;;
     system) suite system OsBuild.SystemTests 40 ;;
     boot)
       say boot
       if "$here/demo.sh" qemux86-64 --once; then passed=$((passed + 1)); else failed=$((failed + 1)); fi ;;
-    *) echo "error: no suite '$name' (unit, oracle, boot, engine, system)" >&2; exit 2 ;;
+    *) echo "error: no suite '$name' (unit, oracle, apps, boot, engine, system)" >&2; exit 2 ;;
   esac
 done
 if [ $skipped -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
