@@ -144,6 +144,7 @@ internal sealed partial class AppPlan
     {
         if (chosen.Status is ContainerStatus.Dead or ContainerStatus.Removing)
         {
+            if (chosen.Status == ContainerStatus.Dead && PlanRepair(service, chosen.ImageId, new(1, now, chosen.Error, ""))) return;
             StopOrRemove(chosen, "the engine cannot use it any more");
             return;
         }

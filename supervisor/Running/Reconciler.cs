@@ -31,6 +31,9 @@ internal sealed class Reconciler : IAsyncDisposable
     private readonly SortedDictionary<string, Failure> failures = [];
     private readonly SortedDictionary<string, TimeSpan> pulled = [];
     private readonly SortedSet<string> probed = [];
+
+    /// <summary>Keys of steps that ended since the last look began: what was seen says nothing about them.</summary>
+    private readonly HashSet<string> ended = [];
     private readonly Lock gate = new();
     private readonly long started = Stopwatch.GetTimestamp();
     private bool engineUp = true;
@@ -185,6 +188,7 @@ internal sealed class Reconciler : IAsyncDisposable
 
     private async Task<TimeSpan> RoundAsync(CancellationToken stop)
     {
+        lock (gate) ended.Clear();
         var current = await ObserveAsync(stop);
         Problem("archives", archives.Broken.Count == 0 ? null : string.Join("; ", archives.Broken.Select(b => $"{b.Key} cannot be used: {b.Value}")));
         Problem("disk", current.Disk.Low ? $"only {current.Disk} are left on the data partition" : null);
@@ -222,7 +226,7 @@ internal sealed class Reconciler : IAsyncDisposable
                 if (active.Step is Step.Fetch && !plan.Exists(s => s.Key == key)) active.Cancel.Cancel();
             foreach (var step in plan)
             {
-                if (step is Step.Wait || running.ContainsKey(step.Key)) continue;
+                if (step is Step.Wait || running.ContainsKey(step.Key) || ended.Contains(step.Key)) continue;
                 var cancel = CancellationTokenSource.CreateLinkedTokenSource(stop);
                 running[step.Key] = new(step, cancel, Task.Run(() => FinishAsync(step, cancel), CancellationToken.None));
             }
@@ -237,7 +241,12 @@ internal sealed class Reconciler : IAsyncDisposable
         }
         finally
         {
-            lock (gate) running.Remove(step.Key);
+            lock (gate)
+            {
+                running.Remove(step.Key);
+                ended.Add(step.Key);
+            }
+
             cancel.Dispose();
             Wake();
         }

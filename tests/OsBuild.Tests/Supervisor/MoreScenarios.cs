@@ -208,6 +208,18 @@ public sealed class MoreScenarios
     }
 
     [Fact]
+    public void S47_A_container_that_cannot_even_be_looked_at_goes_with_its_torn_image()
+    {
+        given.Image("a:1");
+        var target = Target(Service("a", "a:1"));
+        given.Settle(target);
+        world.Torn.Add("sha256:a:1");
+        world.Containers[0] = world.Containers[0] with { Status = ContainerStatus.Dead, Error = World.Damage };
+        Assert.Single(given.Settle(target).OfType<Step.Repair>());
+        Assert.True(given.The("a").Up);
+    }
+
+    [Fact]
     public void S47_A_torn_image_that_cannot_be_had_again_is_kept()
     {
         given.Image("a:1");
