@@ -83,9 +83,15 @@ public sealed class EngineAnswers : IAsyncDisposable
         }
     }
 
-    /// <summary>Head and, when it has one, chunked body.</summary>
-    private static bool IsWhole(string request) => request.Contains("\r\n\r\n", StringComparison.Ordinal)
-        && (!request.Contains("Transfer-Encoding: chunked", StringComparison.OrdinalIgnoreCase) || request.EndsWith("\r\n0\r\n\r\n", StringComparison.Ordinal));
+    /// <summary>Head and body, chunked or of a known length: an answer before that would break the pipe.</summary>
+    private static bool IsWhole(string request)
+    {
+        var head = request.IndexOf("\r\n\r\n", StringComparison.Ordinal);
+        if (head < 0) return false;
+        if (request.Contains("Transfer-Encoding: chunked", StringComparison.OrdinalIgnoreCase)) return request.EndsWith("0\r\n\r\n", StringComparison.Ordinal);
+        var length = request[..head].Split("\r\n").FirstOrDefault(l => l.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase));
+        return length is null || request.Length >= head + 4 + int.Parse(length["Content-Length:".Length..], System.Globalization.CultureInfo.InvariantCulture);
+    }
 
     [Theory]
     [InlineData(404, "No such container: x")]
