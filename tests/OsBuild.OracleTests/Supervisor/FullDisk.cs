@@ -91,11 +91,13 @@ public sealed class FullDisk(EngineFixture fixture, ITestOutputHelper output) : 
             device.Compose(Releases.Web(port, "app:1", Releases.Good, "start-first"));
             device.Start();
             await device.UntilAsync("the first release is good", s => s.Releases.Exists(r => r.State == "good"));
-            Fill(leave: 0);
+            Fill(leave: 1);
+            // To the last block: dd ends when there is no room left.
+            Assert.Contains("No space left", Judge.Run("dd", "if=/dev/zero", $"of={Mount}/more-ballast", "bs=1k").Output);
             await using var hammer = new Hammer(port);
             device.Compose(Releases.Web(port, "app:1", Releases.Good + $"\nenvironment: {{ NEW: \"{new string('x', 20_000)}\" }}", "start-first"));
             await device.UntilAsync("it is told, and the update happens", s => s.Problems.ContainsKey("state") && s.Releases[0].State == "good" && s.Services is [{ State: "running", Health: "healthy" }] && device.Lines.Any(l => l.Contains("changed: environment")));
-            File.Delete(Path.Combine(Mount, "ballast"));
+            foreach (var name in (string[])["ballast", "more-ballast"]) File.Delete(Path.Combine(Mount, name));
             device.Compose(Releases.Web(port, "app:1", Releases.Good, "start-first"));
             await device.UntilAsync("it is over", s => !s.Problems.ContainsKey("state") && s.Releases[0].State == "good");
             Assert.Equal(0, hammer.Lost);
