@@ -31,7 +31,7 @@ internal sealed partial class ServiceReader(Diagnostics diagnostics, ComposeSour
         var service = new Service { Name = map.Key, Image = "" };
         foreach (var (key, node) in map.Entries)
         {
-            if (key.StartsWith("x-", StringComparison.Ordinal) || key is "extends" or "profiles" or "build" && sources.AllowBuild) continue;
+            if (key.StartsWith("x-", StringComparison.Ordinal) || key is "extends" or "profiles" || key == "build" && sources.AllowBuild) continue;
             if (Refused.TryGetValue(key, out var reason)) diagnostics.Error(node, reason);
             else if (ReadPolicy(key, node, service) is { } read) service = read;
             else if ((ReadProcess(key, node, container) ?? ReadPlaces(key, node, container) ?? ReadRights(key, node, container) ?? ReadLimits(key, node, container)) is { } spec) container = spec;

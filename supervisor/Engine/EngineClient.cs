@@ -20,13 +20,16 @@ internal sealed class EngineUnreachableException(string message, Exception? inne
 /// <remarks>"Not modified", "already gone" and "removal in progress" are what was wanted and count as success.</remarks>
 internal sealed class EngineClient : IDisposable
 {
-    private static readonly TimeSpan Quick = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan Slow = TimeSpan.FromMinutes(3);
-
     private readonly DockerClient docker;
 
     public EngineClient(string socket) =>
         docker = new DockerClientBuilder().WithEndpoint(new Uri("unix://" + socket)).WithTimeout(Timeout.InfiniteTimeSpan).Build();
+
+    /// <summary>How long an engine may think about a question; what it has to work for may take six times that.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
+
+    private TimeSpan Quick => Patience;
+    private TimeSpan Slow => 6 * Patience;
 
     public Task<VersionResponse> VersionAsync(CancellationToken stop) => Call(Quick, c => docker.System.GetVersionAsync(c), stop);
 
@@ -62,15 +65,43 @@ internal sealed class EngineClient : IDisposable
 
     public Task CreateVolumeAsync(VolumesCreateParameters parameters, CancellationToken stop) => Call(Slow, c => docker.Volumes.CreateAsync(parameters, c), stop);
 
-    public Task RemoveImageAsync(string id, CancellationToken stop) => Gone(() => Call(Slow, c => docker.Images.DeleteImageAsync(id, new() { Force = true }, c), stop));
+    /// <summary>Removes an image under all its names. Never by force, which would take it from a foreign container that has ended.</summary>
+    public async Task RemoveImageAsync(string id, CancellationToken stop)
+    {
+        // Listed, because a torn image cannot be inspected.
+        if ((await ListImagesAsync(stop)).FirstOrDefault(i => i.ID == id) is not { } image) return;
+        foreach (var name in (image.RepoTags ?? []).Concat(image.RepoDigests ?? []).Where(n => !n.Contains("<none>", StringComparison.Ordinal)))
+            await Gone(() => Call(Slow, c => docker.Images.DeleteImageAsync(name, new(), c), stop));
+        await Gone(() => Call(Slow, c => docker.Images.DeleteImageAsync(id, new(), c), stop));
+    }
+
+    /// <summary>Asks the registry, through the engine, whether it has an image. Throws what it answers otherwise.</summary>
+    public Task ProbeAsync(string reference, CancellationToken stop) => Call(Slow, c => docker.Distribution.InspectAsync(reference, c), stop);
+
+    /// <summary>A pull that tells of no progress for this long is given up and tried again: a registry can fall silent without closing.</summary>
+    public TimeSpan PullPatience { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>Pulls an image. The engine answers 200 and puts a failure into the stream, so both are looked at.</summary>
     public async Task PullAsync(string reference, AuthConfig? login, Action<JSONMessage>? progress, CancellationToken stop)
     {
         if (!ImageReference.TryParse(reference, out var name)) throw new EngineRefusedException(null, $"'{reference}' is not an image name");
-        var watch = new StreamWatch(progress);
+        using var silence = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        silence.CancelAfter(PullPatience);
+        var watch = new StreamWatch(message =>
+        {
+            silence.CancelAfter(PullPatience);
+            progress?.Invoke(message);
+        });
         var parameters = new ImagesCreateParameters { FromImage = name.Repository, Tag = name.Digest ?? name.Tag ?? "latest" };
-        await Call(null, c => docker.Images.CreateImageAsync(parameters, login, watch, c), stop);
+        try
+        {
+            await Call(null, c => docker.Images.CreateImageAsync(parameters, login, watch, c), silence.Token);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            throw new EngineUnreachableException($"the download of {reference} stood still for {PullPatience.TotalSeconds:0} s");
+        }
+
         watch.ThrowIfFailed();
     }
 

@@ -14,16 +14,47 @@ internal sealed class Observer(EngineClient engine)
         var networks = engine.ListNetworksAsync(stop);
         var volumes = engine.ListVolumesAsync(stop);
         var listed = await engine.ListContainersAsync(stop);
-        var inspected = await Task.WhenAll(listed.Select(c => engine.InspectAsync(c.ID, stop)));
+        var inspected = await Task.WhenAll(listed.Select(c => InspectAsync(c, stop)));
         return new CurrentState
         {
             // A container that vanished between the two calls is simply gone.
-            Containers = [.. inspected.OfType<ContainerInspectResponse>().Select(Container).OfType<ContainerState>().OrderBy(c => c.Id, StringComparer.Ordinal)],
+            Containers = [.. inspected.OfType<ContainerState>().OrderBy(c => c.Id, StringComparer.Ordinal)],
             Images = [.. (await images).Select(Image)],
             Networks = [.. (await networks).Where(n => n.Labels?.ContainsKey(EngineLabels.App) == true).Select(n => new NetworkState(n.ID, n.Name, n.Labels[EngineLabels.App], n.Labels.TryGetValue(EngineLabels.Hash, out var h) ? h : ""))],
             Volumes = [.. (await volumes).Select(v => new VolumeState(v.Name, Label(v.Labels, EngineLabels.App), Label(v.Labels, EngineLabels.Hash)))],
         };
     }
+
+    /// <summary>One container, or null when it is gone or not ours. One in a torn store cannot be inspected, and must not hide all the others.</summary>
+    private async Task<ContainerState?> InspectAsync(ContainerListResponse listed, CancellationToken stop)
+    {
+        try
+        {
+            return await engine.InspectAsync(listed.ID, stop) is { } inspected ? Container(inspected) : null;
+        }
+        catch (EngineRefusedException e)
+        {
+            return Unreadable(listed, e.Message);
+        }
+    }
+
+    private static ContainerState? Unreadable(ContainerListResponse listed, string error) => Label(listed.Labels, EngineLabels.App) is { Length: > 0 } app && Label(listed.Labels, EngineLabels.Service) is { Length: > 0 } service
+        ? new ContainerState
+        {
+            Id = listed.ID,
+            App = app,
+            Service = service,
+            Hash = Label(listed.Labels, EngineLabels.Hash),
+            ImageId = listed.ImageID,
+            Name = listed.Names?.FirstOrDefault()?.TrimStart('/') ?? "",
+            // What runs, runs on; nothing else can be done with it.
+            Status = listed.State == "running" ? ContainerStatus.Running : ContainerStatus.Dead,
+            Error = error,
+            Spec = Label(listed.Labels, EngineLabels.Spec) is { Length: > 0 } spec ? spec : null,
+            DependsOn = [.. Label(listed.Labels, EngineLabels.DependsOn).Split(',', StringSplitOptions.RemoveEmptyEntries)],
+            Addresses = new((listed.NetworkSettings?.Networks ?? new Dictionary<string, EndpointSettings>()).ToDictionary(n => n.Key, n => n.Value?.IPAddress ?? ""), StringComparer.Ordinal),
+        }
+        : null;
 
     private static ImageState Image(ImagesListResponse image) => new(image.ID,
         [.. (image.RepoTags ?? []).Concat(image.RepoDigests ?? []).Where(t => !t.Contains("<none>", StringComparison.Ordinal)).Select(ImageReference.Normalize)], image.Size);

@@ -8,6 +8,9 @@ internal sealed partial class AppPlan
     /// <summary>How long connections to the old container may last after its address was led to the new one.</summary>
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(10);
 
+    /// <summary>Starts closer together than this belong to one start of the whole app.</summary>
+    private static readonly TimeSpan JustNow = TimeSpan.FromSeconds(1);
+
     private void PlanRunning(Service service, ContainerState chosen, List<ContainerState> old)
     {
         if (chosen.Health == Health.Unhealthy)
@@ -24,6 +27,7 @@ internal sealed partial class AppPlan
             return;
         }
 
+        if (predecessors.Count == 0 && NewDependency(service, chosen) is { } dependency) Replace(service, [chosen], $"{dependency.Service} was replaced, and it wants to be started again then");
         if (service.OwnsPorts && !PublishTo(service, chosen)) return;
         if (predecessors.Count > 0) Replace(service, predecessors, rolledBack is null ? "its successor runs" : $"its release is bad: {rolledBack.Reason}");
         else PlanName(service, chosen);
@@ -124,11 +128,19 @@ internal sealed partial class AppPlan
         else steps.Add(new Step.Wait($"the health of {chosen.Name}", now + wait - chosen.RunningFor, "it is unhealthy and is started again if that does not change"));
     }
 
+    /// <summary>A dependency with <c>restart: true</c> whose container is newer than this one's start and ready. One that only was started again
+    /// after a fault has more than one start.</summary>
+    private Dependency? NewDependency(Service service, ContainerState chosen) => service.Restart == RestartPolicy.No ? null
+        : service.DependsOn.Find(d => d.Restart && release.Services.TryGetValue(d.Service, out var other) && Chosen(other) is { Up: true, AllStarts: 1 } its
+            && its.RunningFor + JustNow < chosen.RunningFor && IsReady(other, its));
+
     /// <summary>After a replacement the container gets the plain name; nothing restarts for it.</summary>
     private void PlanName(Service service, ContainerState chosen)
     {
         var name = NameOf(service);
-        if (chosen.Name == name || current.Containers.Exists(c => c.Name == name) || current.Failures.ContainsKey("container " + chosen.Id)) return;
-        steps.Add(new Step.Rename(chosen.Id, chosen.Name, name, "the name is free"));
+        if (chosen.Name == name || current.Containers.Exists(c => c.Name == name)) return;
+        var step = new Step.Rename(chosen.Id, chosen.Name, name, "the name is free");
+        // A foreign container may have it, which only its owner can change.
+        if (Refusals(step.Key, step.Subject) is null) Try(step);
     }
 }

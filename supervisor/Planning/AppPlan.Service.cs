@@ -38,7 +38,14 @@ internal sealed partial class AppPlan
         var full = ImageReference.Normalize(service.Image);
         var archive = current.Archives.GetValueOrDefault(full);
         var pullFailed = current.Failures.GetValueOrDefault("image " + full) is { Count: > 0 } failure && failure.Subject == "";
-        var makesRoom = archive is null && service.Running && service.Update.Strategy is UpdateStrategy.KillThenDownload or UpdateStrategy.DeleteThenDownload;
+        var makesRoom = archive is null && service.Running && service.Pull != PullPolicy.Never && service.Update.Strategy is UpdateStrategy.KillThenDownload or UpdateStrategy.DeleteThenDownload;
+        // Nothing is stopped or deleted for an image that cannot be had.
+        if (makesRoom && !pullFailed && old.Count > 0 && !current.Probed.Contains(full))
+        {
+            Try(new Step.Probe(full, $"{service.Name} is stopped before its new image is downloaded"));
+            return;
+        }
+
         if (makesRoom && !pullFailed && old.Exists(c => c.Up))
         {
             Replace(service, old, $"{service.Name} is stopped before its new image is downloaded");
@@ -49,6 +56,8 @@ internal sealed partial class AppPlan
         // The download failed: what was stopped to make room serves again until it succeeds.
         if (makesRoom && pullFailed && !old.Exists(c => c.Up) && old.Find(c => c.Status == ContainerStatus.Exited) is { } last)
             Try(new Step.Start(last.Id, last.Name, last.Hash, $"the download of {service.Image} failed, so the old container serves on"));
+        if (makesRoom && good is not null && old.Count == 0 && Refusals("image " + full, "") is { } refusal) Fail(service, $"cannot be downloaded: {refusal}");
+        if (failed) return;
         if (archive is not null && !(current.Failures.GetValueOrDefault("archive " + archive) is { Count: > 0 } broken && broken.Subject == "" && broken.Count % 2 == 1 && !pullFailed))
             Try(new Step.Load(full, archive, "the image is not here, but its archive is"));
         else if (service.Pull == PullPolicy.Never)
@@ -85,13 +94,28 @@ internal sealed partial class AppPlan
         }
 
         if (!NetworksReady(service) || !VolumesReady(service)) return;
-        if (Refusals($"create {release.App}/{service.Name}", service.Hash() + " " + image) is { } reason)
+        var key = $"create {release.App}/{service.Name}";
+        if (current.Failures.GetValueOrDefault(key) is { } broken && PlanRepair(service, image, broken)) return;
+        if (Refusals(key, service.Hash() + " " + image) is { } reason)
         {
             Fail(service, $"cannot be created: {reason}");
             if (failed) return;
         }
 
         Try(new Step.Create(release, service, image, FreeName(service), cause));
+    }
+
+    /// <summary>The engine's copy of the image, or of a container made from it, is broken: both go and the image is had again. Only when it can be
+    /// had, and never under a container that runs.</summary>
+    private bool PlanRepair(Service service, string image, Failure broken)
+    {
+        var full = ImageReference.Normalize(service.Image);
+        var repairs = current.Failures.GetValueOrDefault("repair " + full) is { } done && done.Subject == image ? done.Count : 0;
+        if (!StoreDamage.Is(broken.Reason) || repairs >= StoreDamage.MostRepairs || current.Containers.Exists(c => c.ImageId == image && c.Up)) return false;
+        var cause = $"the engine's copy of it is broken: {broken.Reason}";
+        if (current.Archives.ContainsKey(full) || current.Probed.Contains(full)) Try(new Step.Repair(image, full, [.. current.Containers.Where(c => c.ImageId == image).Select(c => c.Id)], cause));
+        else Try(new Step.Probe(full, cause));
+        return true;
     }
 
     private string? Refusals(string key, string subject) =>
@@ -120,6 +144,7 @@ internal sealed partial class AppPlan
     {
         if (chosen.Status is ContainerStatus.Dead or ContainerStatus.Removing)
         {
+            if (chosen.Status == ContainerStatus.Dead && PlanRepair(service, chosen.ImageId, new(1, now, chosen.Error, ""))) return;
             StopOrRemove(chosen, "the engine cannot use it any more");
             return;
         }
@@ -132,6 +157,7 @@ internal sealed partial class AppPlan
         }
 
         if (chosen.AllStarts >= TrialExits) Fail(service, $"ended {chosen.AllStarts} times, last with {(chosen.OutOfMemory ? "out of memory" : $"code {chosen.ExitCode}")}");
+        if (current.Failures.GetValueOrDefault("container " + chosen.Id) is { } broken && PlanRepair(service, chosen.ImageId, broken)) return;
         if (Refusals("container " + chosen.Id, chosen.Hash) is { } reason) Fail(service, $"cannot be started: {reason}");
         if (failed) return;
         if (MissingDependency(service) is { } waiting)
@@ -226,6 +252,6 @@ internal sealed partial class AppPlan
     private void Replace(Service service, List<ContainerState> old, string cause)
     {
         if (lockHolder is not null) steps.Add(new Step.Wait($"the update lock of {lockHolder}", null, cause));
-        else StopAll(old, service, cause);
+        else foreach (var container in old.Where(c => c.Up)) steps.Add(new Step.Stop(container.Id, container.Name, service.StopGrace, cause) { LockOf = current.ForceLocks ? null : container.Key });
     }
 }

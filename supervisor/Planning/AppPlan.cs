@@ -153,7 +153,7 @@ internal sealed partial class AppPlan
             {
                 if (leftovers.Exists(o => o.Up && o.Service != container.Service && o.DependsOn.Contains(container.Service) && !container.DependsOn.Contains(o.Service))) continue;
                 if (lockHolder is not null) steps.Add(new Step.Wait($"the update lock of {lockHolder}", null, cause));
-                else steps.Add(new Step.Stop(container.Id, container.Name, null, cause));
+                else steps.Add(new Step.Stop(container.Id, container.Name, null, cause) { LockOf = current.ForceLocks ? null : container.Key });
             }
             else if (!KeptForReturn(container))
             {
@@ -180,7 +180,13 @@ internal sealed partial class AppPlan
             if (!service.Running || Held(service.Name)) continue;
             if (chosen is null || Of(service).Any(c => c.Up && c != chosen)) return;
             if (!chosen.Up && IsFinished(service, chosen) && chosen.ExitCode == 0) continue;
-            if (!chosen.Up || !IsReady(service, chosen)) return;
+            if (!chosen.Up) return;
+            if (!IsReady(service, chosen))
+            {
+                steps.Add(new Step.Wait($"{service.Name} to be ready", chosen.Health == Health.None ? now + ReadyAfter - chosen.RunningFor : null, Missing(service, chosen)));
+                return;
+            }
+
             // The first release of all has nothing to go back to, so being ready is enough.
             var left = (good is null ? ReadyAfter : service.Update.ProvingTime) - chosen.RunningFor;
             if (left > TimeSpan.Zero && (remaining is null || left > remaining)) remaining = left;
@@ -211,6 +217,12 @@ internal sealed partial class AppPlan
     /// <summary>Adds a step unless it failed lately.</summary>
     private bool Try(Step step)
     {
+        if (step is Step.Fetch or Step.Load && current.Disk.Full)
+        {
+            steps.Add(new Step.Wait($"room to {step.What}", null, $"only {current.Disk} are left on the data partition"));
+            return false;
+        }
+
         if (current.Failures.TryGetValue(step.Key, out var failure) && failure.Subject == step.Subject)
         {
             var due = failure.At + Backoff.Step(failure.Count);

@@ -19,7 +19,7 @@ internal static class Planner
         foreach (var key in current.Relays.Keys)
             if (!target.Apps.Exists(a => key.StartsWith(a.App + "/", StringComparison.Ordinal)) && !current.Containers.Exists(c => c.Key == key && c.Up))
                 steps.Add(new Step.Withdraw(key, "the service is no longer part of the target"));
-        Collect(current, target, steps);
+        Collection.Plan(current, target, steps);
         return steps;
     }
 
@@ -59,35 +59,6 @@ internal static class Planner
         steps.AddRange(containers.Where(c => !c.Up && c.Status != ContainerStatus.Removing).Select(c => new Step.Remove(c.Id, c.Name, cause)));
         if (containers.Count > 0) return;
         steps.AddRange(current.Networks.Where(n => n.App == app).Select(n => new Step.RemoveNetwork(n.Id, n.Name, cause)));
-    }
-
-    /// <summary>Images that were ours and that nothing needs: no container, no part of a target, no last good release.</summary>
-    private static void Collect(CurrentState current, TargetState target, List<Step> steps)
-    {
-        if (current.Memory.Images.Count == 0) return;
-        var needed = current.Containers.Select(c => c.ImageId).ToHashSet();
-        foreach (var release in target.Apps)
-        {
-            var good = current.Memory.Good.GetValueOrDefault(release.App);
-            // While a release is on trial nothing is thrown away.
-            if (steps.Exists(s => s is Step.Fetch or Step.Load or Step.Create or Step.MarkBad)) return;
-            // The target's own images stay even while it is bad: one that was loaded by hand could never be had again.
-            foreach (var service in release.Services.Values)
-            {
-                if (current.Image(service.Image) is { } wanted) needed.Add(wanted.Id);
-                if (good?.ImageIds?.GetValueOrDefault(service.Name) is { } pinned) needed.Add(pinned);
-            }
-
-            foreach (var id in good?.ImageIds?.Values.AsEnumerable() ?? []) needed.Add(id);
-        }
-
-        foreach (var (id, reference) in current.Memory.Images)
-        {
-            if (needed.Contains(id)) continue;
-            if (current.Images.Exists(i => i.Id == id) && Due(current, "image " + id)) steps.Add(new Step.RemoveImage(id, reference, "no service and no last good release needs it"));
-        }
-
-        bool Due(CurrentState state, string key) => !state.Failures.TryGetValue(key, out var failure) || failure.Count < 3;
     }
 }
 

@@ -23,6 +23,13 @@ internal abstract record Step(string Cause)
         public override string What => $"pull {Reference}";
     }
 
+    /// <summary>Asks the registry whether it would give the image, before anything is stopped for it.</summary>
+    public sealed record Probe(string Reference, string Cause) : Step(Cause)
+    {
+        public override string Key => "probe " + Reference;
+        public override string What => $"ask for {Reference}";
+    }
+
     public sealed record Load(string Reference, string Archive, string Cause) : Step(Cause)
     {
         public override string Key => "archive " + Archive;
@@ -33,6 +40,14 @@ internal abstract record Step(string Cause)
     {
         public override string Key => "image " + Id;
         public override string What => $"remove image {Reference}";
+    }
+
+    /// <summary>Removes the engine's broken copy of an image with the stopped containers made from it; it is then had again.</summary>
+    public sealed record Repair(string ImageId, string Reference, List<string> Containers, string Cause) : Step(Cause)
+    {
+        public override string Key => "repair " + Reference;
+        public override string Subject => ImageId;
+        public override string What => $"remove the broken copy of {Reference}";
     }
 
     public sealed record CreateNetwork(string App, string Network, NetworkSpec Spec, string Cause) : Step(Cause)
@@ -71,6 +86,8 @@ internal abstract record Step(string Cause)
 
     public sealed record Stop(string ContainerId, string Name, TimeSpan? Grace, string Cause) : Step(Cause)
     {
+        /// <summary>The service whose update lock is taken while it is stopped, so that its app cannot take it in between; null stops it in any case.</summary>
+        public string? LockOf { get; init; }
         public override string Key => "container " + ContainerId;
         public override string What => $"stop {Name}";
     }

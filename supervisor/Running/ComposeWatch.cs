@@ -11,6 +11,7 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(3);
     private static readonly string[] Names = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 
+    private readonly Lock gate = new();
     private string seen = "";
 
     /// <summary>True while another master decides; afterwards the file counts again.</summary>
@@ -31,6 +32,11 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
 
     /// <summary>Reads the file again if it, or a file beside it that it may use, changed.</summary>
     public void Look()
+    {
+        lock (gate) LookAlone();
+    }
+
+    private void LookAlone()
     {
         try
         {
@@ -59,10 +65,15 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
     {
         var result = ComposeFile.Read(text, environment, file: "compose.yaml", hostDirectory: new Places(paths).AppFiles);
         if (result.Release is null) return result;
-        Directory.CreateDirectory(Handed);
-        Write(Path.Combine(Handed, ".env"), environment ?? "");
-        Write(Path.Combine(Handed, Names[0]), text);
-        if (!Yields()) Look();
+        lock (gate)
+        {
+            // The file and its variables are two, so nobody looks in between.
+            Directory.CreateDirectory(Handed);
+            Write(Path.Combine(Handed, ".env"), environment ?? "");
+            Write(Path.Combine(Handed, Names[0]), text);
+            if (!Yields()) LookAlone();
+        }
+
         return result;
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using System.Threading.Channels;
 using OsBuild.Supervisor.Engine;
+using OsBuild.Supervisor.Linux;
 using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.State;
 using Serilog;
@@ -29,6 +30,10 @@ internal sealed class Reconciler : IAsyncDisposable
     private readonly Dictionary<string, Running> running = [];
     private readonly SortedDictionary<string, Failure> failures = [];
     private readonly SortedDictionary<string, TimeSpan> pulled = [];
+    private readonly SortedSet<string> probed = [];
+
+    /// <summary>Keys of steps that ended since the last look began: what was seen says nothing about them.</summary>
+    private readonly HashSet<string> ended = [];
     private readonly Lock gate = new();
     private readonly long started = Stopwatch.GetTimestamp();
     private bool engineUp = true;
@@ -86,6 +91,7 @@ internal sealed class Reconciler : IAsyncDisposable
         lock (gate)
         {
             pulled.Clear();
+            probed.Clear();
             failures.Clear();
         }
 
@@ -173,6 +179,8 @@ internal sealed class Reconciler : IAsyncDisposable
                 ForceLocks = ForceLocks,
                 Failures = new(failures),
                 Pulled = new(pulled),
+                Probed = new(probed),
+                Disk = FreeSpace.Read(paths.Data),
                 Memory = Journal.Memory,
             };
         }
@@ -180,8 +188,10 @@ internal sealed class Reconciler : IAsyncDisposable
 
     private async Task<TimeSpan> RoundAsync(CancellationToken stop)
     {
+        lock (gate) ended.Clear();
         var current = await ObserveAsync(stop);
         Problem("archives", archives.Broken.Count == 0 ? null : string.Join("; ", archives.Broken.Select(b => $"{b.Key} cannot be used: {b.Value}")));
+        Problem("disk", current.Disk.Low ? $"only {current.Disk} are left on the data partition" : null);
         Problem("state", Journal.WriteError is { } error ? $"the state cannot be written ({error}); it is kept in memory" : null);
         Seen = current;
         Rounds++;
@@ -215,7 +225,7 @@ internal sealed class Reconciler : IAsyncDisposable
                 if (active.Step is Step.Fetch && !plan.Exists(s => s.Key == key)) active.Cancel.Cancel();
             foreach (var step in plan)
             {
-                if (step is Step.Wait || running.ContainsKey(step.Key)) continue;
+                if (step is Step.Wait || running.ContainsKey(step.Key) || ended.Contains(step.Key)) continue;
                 var cancel = CancellationTokenSource.CreateLinkedTokenSource(stop);
                 running[step.Key] = new(step, cancel, Task.Run(() => FinishAsync(step, cancel), CancellationToken.None));
             }
@@ -230,7 +240,12 @@ internal sealed class Reconciler : IAsyncDisposable
         }
         finally
         {
-            lock (gate) running.Remove(step.Key);
+            lock (gate)
+            {
+                running.Remove(step.Key);
+                ended.Add(step.Key);
+            }
+
             cancel.Dispose();
             Wake();
         }
@@ -244,8 +259,9 @@ internal sealed class Reconciler : IAsyncDisposable
             await runner.RunAsync(step, stop);
             lock (gate)
             {
-                failures.Remove(step.Key);
+                FailureLog.Succeeded(failures, step, Now);
                 if (step is Step.Fetch fetch) pulled[fetch.Reference] = Now;
+                if (step is Step.Probe probe) probed.Add(probe.Reference);
             }
 
             Tell(step, "done");
@@ -258,7 +274,7 @@ internal sealed class Reconciler : IAsyncDisposable
         {
             log.Warning("cannot {What}: {Reason}", step.What, e.Message);
             // An engine that is away says nothing about the step.
-            if (e is not EngineUnreachableException || step is Step.Fetch or Step.Load) lock (gate) failures[step.Key] = new(failures.TryGetValue(step.Key, out var f) && f.Subject == step.Subject ? f.Count + 1 : 1, Now, e.Message, step.Subject);
+            if (e is not EngineUnreachableException || step is Step.Fetch or Step.Load or Step.Probe) lock (gate) FailureLog.Failed(failures, step, e.Message, Now);
             Tell(step, e.Message);
         }
     }

@@ -25,24 +25,28 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
     public async Task RunAsync(Step step, CancellationToken stop)
     {
         // What cannot be undone is on disk, with its cause, before it happens.
-        if (step is Step.Remove or Step.RemoveImage or Step.RemoveNetwork) journal.Append(new JournalEntry.Intent(step.What, step.Cause));
+        if (step is Step.Remove or Step.RemoveImage or Step.RemoveNetwork or Step.Repair) journal.Append(new JournalEntry.Intent(step.What, step.Cause));
         switch (step)
         {
             case Step.Fetch s: await FetchAsync(s.Reference, stop); break;
+            // With a login of our own the registry cannot be asked through the engine; the pull itself will tell.
+            case Step.Probe s when Login(s.Reference) is not null: break;
+            case Step.Probe s: await engine.ProbeAsync(s.Reference, stop); break;
             case Step.Load s: await LoadAsync(s.Archive, stop); break;
             case Step.RemoveImage s:
                 await engine.RemoveImageAsync(s.Id, stop);
                 journal.Append(new JournalEntry.ImageGone(s.Id), durable: false);
+                break;
+            case Step.Repair s:
+                foreach (var container in s.Containers) await engine.RemoveAsync(container, stop);
+                await engine.RemoveImageAsync(s.ImageId, stop);
                 break;
             case Step.CreateNetwork s: await engine.CreateNetworkAsync(CreateParameters.Network(s.App, s.Network, s.Spec), stop); break;
             case Step.RemoveNetwork s: await engine.RemoveNetworkAsync(s.Id, stop); break;
             case Step.CreateVolume s: await engine.CreateVolumeAsync(CreateParameters.Volume(s.App, s.Volume, s.Spec), stop); break;
             case Step.Create s: await CreateAsync(s, stop); break;
             case Step.Start s: await StartAsync(s, stop); break;
-            case Step.Stop s:
-                tracker.Stopped(s.ContainerId);
-                await engine.StopAsync(s.ContainerId, s.Grace, stop);
-                break;
+            case Step.Stop s: await StopAsync(s, stop); break;
             case Step.Remove s: await engine.RemoveAsync(s.ContainerId, stop); break;
             case Step.Rename s: await engine.RenameAsync(s.ContainerId, s.NewName, stop); break;
             case Step.Publish s: relays.Publish(s.ServiceKey, s.ContainerId, s.Address, s.Ports, clock()); break;
@@ -51,6 +55,21 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
             case Step.MarkBad s: journal.Append(new JournalEntry.ReleaseBad(s.Bad)); break;
             case Step.Wait: break;
             default: throw new UnreachableException(step.GetType().Name);
+        }
+    }
+
+    private async Task StopAsync(Step.Stop step, CancellationToken stop)
+    {
+        // The app sees its own lock taken and does not begin what must not be interrupted.
+        if (step.LockOf is { } key && !places.TakeLock(key)) throw new EngineRefusedException(null, $"{key} has taken its update lock");
+        try
+        {
+            tracker.Stopped(step.ContainerId);
+            await engine.StopAsync(step.ContainerId, step.Grace, stop);
+        }
+        finally
+        {
+            if (step.LockOf is { } taken) places.ReleaseLock(taken);
         }
     }
 
@@ -143,31 +162,4 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
         fixed (byte* bytes = System.Text.Encoding.UTF8.GetBytes(path + '\0'))
             if (LibC.chown(bytes, (uid_t)(uint)(file.Uid ?? 0), (gid_t)(uint)(file.Gid ?? 0)) != 0) throw new IOException($"the owner of {path} cannot be set");
     }
-}
-
-/// <summary>Where the reconciler keeps things on the host.</summary>
-internal sealed class Places(HostPaths paths)
-{
-    public static readonly string[] SignalNames = ["handover-complete", "resin-kill-me"];
-    public static readonly string[] LockNames = ["updates.lock", "resin-updates.lock"];
-
-    public string StateDirectory => Path.Combine(paths.State, "supervisor");
-
-    /// <summary>Relative bind sources of a compose file.</summary>
-    public string AppFiles => Path.Combine(paths.Data, "apps-data");
-
-    public string[] Archives => [Path.Combine(paths.Boot, "apps"), Path.Combine(paths.Data, "apps")];
-
-    /// <summary>Lock and hand-over file of a service; gone after a reboot, as locks must be.</summary>
-    public string Shared(string app, string service) => Path.Combine(paths.Run, "services", app, service);
-
-    public string StartedMarks => Path.Combine(paths.Run, "started");
-
-    public string StartedMark(string container) => Path.Combine(StartedMarks, container);
-
-    public string File(string app, FileMount file) => Path.Combine(paths.Data, "supervisor", "files", app, $"{file.Sha256[..32]}-{Convert.ToString(file.Mode ?? 0x124, 8)}-{file.Uid ?? 0}-{file.Gid ?? 0}");
-
-    public bool Signalled(string app, string service) => SignalNames.Any(n => System.IO.File.Exists(Path.Combine(Shared(app, service), n)));
-
-    public bool Locked(string app, string service) => LockNames.Any(n => System.IO.File.Exists(Path.Combine(Shared(app, service), n)));
 }

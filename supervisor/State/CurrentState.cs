@@ -23,6 +23,10 @@ internal sealed record CurrentState
 
     /// <summary>When each reference was last pulled in this life of the worker.</summary>
     public SortedDictionary<string, TimeSpan> Pulled { get; init; } = [];
+
+    /// <summary>References the registry said it has, in this life of the worker.</summary>
+    public SortedSet<string> Probed { get; init; } = [];
+    public DiskState Disk { get; init; } = DiskState.Ample;
     public Memory Memory { get; init; } = new();
 
     public ImageState? Image(string reference)

@@ -1,6 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
-
 namespace OsBuild.Supervisor.State;
 
 /// <summary>What should run on this device. Every master (a compose file, a fleet, a local push) is mapped to this.</summary>
@@ -32,14 +29,7 @@ internal sealed record Release
     public SortedDictionary<string, string>? ImageIds { get; init; }
 
     /// <summary>A name for what this release runs: equal for two releases exactly when no container, network or volume differs.</summary>
-    public string Fingerprint()
-    {
-        var text = new StringBuilder();
-        foreach (var (name, service) in Services) text.Append("s ").Append(name).Append(' ').Append(service.Hash()).Append(service.Running ? "\n" : " off\n");
-        foreach (var (name, network) in Networks) text.Append("n ").Append(name).Append(' ').Append(SpecHash.Of(network)).Append('\n');
-        foreach (var (name, volume) in Volumes) text.Append("v ").Append(name).Append(' ').Append(SpecHash.Of(volume)).Append('\n');
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..16];
-    }
+    public string Fingerprint() => SpecHash.Of(this);
 }
 
 /// <summary>How a fleet numbers an app and its release.</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -21,6 +22,17 @@ internal static class SpecHash
     public static string Of(NetworkSpec network) => KnownNetworks.GetValue(network, static n => Digest(JsonSerializer.SerializeToUtf8Bytes(n, StateJson.Default.NetworkSpec)));
 
     public static string Of(VolumeSpec volume) => KnownVolumes.GetValue(volume, static v => Digest(JsonSerializer.SerializeToUtf8Bytes(v, StateJson.Default.VolumeSpec)));
+
+    private static readonly ConditionalWeakTable<Release, string> KnownReleases = [];
+
+    public static string Of(Release release) => KnownReleases.GetValue(release, static r =>
+    {
+        var text = new StringBuilder();
+        foreach (var (name, service) in r.Services) text.Append("s ").Append(name).Append(' ').Append(service.Hash()).Append(service.Running ? "\n" : " off\n");
+        foreach (var (name, network) in r.Networks) text.Append("n ").Append(name).Append(' ').Append(Of(network)).Append('\n');
+        foreach (var (name, volume) in r.Volumes) text.Append("v ").Append(name).Append(' ').Append(Of(volume)).Append('\n');
+        return Digest(Encoding.UTF8.GetBytes(text.ToString()));
+    });
 
     /// <summary>What the hash is taken over; also kept as a label, so that a container explains itself without our state.</summary>
     public static byte[] Canonical(Service service) => JsonSerializer.SerializeToUtf8Bytes(

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Builds the solution and runs the suites; ends with one line over all of them: `N passed, N failed`.
-# usage: test.sh [SUITE]...      without a name: unit, oracle, system
-#   unit    fast, no tools                      oracle  outside judges of every format, loop devices
-#   system  the demos and further boots in QEMU engine  the supervisor on a real dockerd (long)
-#   boards  other boards' images in QEMU (long) guests  the flasher inside QEMU guests (long)
+# usage: test.sh [SUITE]...      without a name: unit, oracle, apps, system
+#   unit    fast, no tools                       oracle  outside judges of every format, loop devices
+#   apps    the supervisor on a real dockerd     system  the demos and further boots in QEMU
+#   engine  apps, with every kind of bad release and a kill at every step (long)
+#   boards  other boards' images in QEMU (long)  guests  the flasher inside QEMU guests (long)
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd); cd "$top"
 work=${OSBUILD_WORK:-$top/work}; mkdir -p "$work/results"
-[ $# -gt 0 ] || set -- unit oracle system
+[ $# -gt 0 ] || set -- unit oracle apps system
 passed=0 failed=0 skipped=0
 say() { printf '==> %s (%s)\n' "$*" "$(date +%T)"; }
 
@@ -44,11 +45,12 @@ for name; do
   case $name in
     unit) suite unit OsBuild.Tests 15 ;;
     oracle) suite oracle OsBuild.OracleTests 25 -class- '*.Supervisor.*' ;;
-    engine) suite engine OsBuild.OracleTests 40 -class '*.Supervisor.*' ;;
+    apps) suite apps OsBuild.OracleTests 15 -class '*.Supervisor.*' -trait- length=long -maxThreads 4 ;;
+    engine) suite engine OsBuild.OracleTests 90 -class '*.Supervisor.*' -maxThreads 4 -showLiveOutput ;;
     system) suite system OsBuild.SystemTests 40 -class- '*.Nightly.*' ;;
     boards) suite boards OsBuild.SystemTests 90 -class '*.Nightly.Board*' ;;
     guests) suite guests OsBuild.SystemTests 90 -class '*.Nightly.Guest*' ;;
-    *) echo "error: no suite '$name' (unit, oracle, system, engine, boards, guests)" >&2; exit 2 ;;
+    *) echo "error: no suite '$name' (unit, oracle, apps, system, engine, boards, guests)" >&2; exit 2 ;;
   esac
 done
 if [ $skipped -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi

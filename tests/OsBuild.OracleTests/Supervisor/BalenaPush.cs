@@ -95,7 +95,7 @@ public sealed class BalenaPush(EngineFixture fixture, ITestOutputHelper output)
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(300));
         await push.WaitForExitAsync(limit.Token);
         Assert.True(push.ExitCode == 0, string.Join('\n', lines));
-        await device.UntilRunningAsync(60, "one", "two");
+        await device.UntilRunningAsync("one", "two");
     }
 
     private static string Script(string word) => $"trap 'exit 0' TERM\nwhile true; do echo hello {word} $ROUND; /bin/busybox sleep 1 & wait $!; done\n";

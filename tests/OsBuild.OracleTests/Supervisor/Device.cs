@@ -12,14 +12,17 @@ namespace OsBuild.OracleTests.Supervisor;
 /// <summary>A device for one test: its own folders, the shared engine, and a worker in this process.</summary>
 internal sealed class Device : IAsyncDisposable, ILogEventSink
 {
+    /// <summary>Seconds after which a test that waits has failed: only there so that it ends, on however slow a machine.</summary>
+    public const int HangGuard = 300;
+
     private static int count;
     private readonly CancellationTokenSource stop = new();
     private Task worker = Task.CompletedTask;
 
-    private Device(EngineFixture fixture, EngineClient engine)
+    private Device(EngineFixture fixture, EngineClient engine, string? root)
     {
         (Engine, Number) = (engine, Interlocked.Increment(ref count));
-        Root = $"/tmp/osb-dev-{Environment.ProcessId}-{Number}";
+        Root = Path.Combine(root ?? "/tmp", $"osb-dev-{Environment.ProcessId}-{Number}");
         Paths = new HostPaths(Path.Combine(Root, "boot"), Path.Combine(Root, "state"), Path.Combine(Root, "data"), Path.Combine(Root, "run"), fixture.Socket);
         foreach (var directory in (string[])[Paths.Boot, Paths.State, Paths.Data, Paths.Run]) Directory.CreateDirectory(directory);
     }
@@ -46,9 +49,31 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
 
     public ConcurrentQueue<string> Lines { get; } = new();
 
-    public static async Task<Device> NewAsync(EngineFixture fixture) => new(fixture, await fixture.ClientAsync());
+    /// <param name="fixture">The engine.</param>
+    /// <param name="root">The folder its partitions are in, when they must lie somewhere special.</param>
+    public static async Task<Device> NewAsync(EngineFixture fixture, string? root = null) => new(fixture, await fixture.ClientAsync(), root);
+
+    /// <summary>A device whose engine has not been started.</summary>
+    public static Device WithoutEngine(EngineFixture fixture) => new(fixture, new EngineClient(fixture.Socket), null);
 
     public void Emit(LogEvent logEvent) => Lines.Enqueue($"{DateTime.Now:HH:mm:ss.fff} {logEvent.RenderMessage()}{(logEvent.Exception is { } e ? "\n" + e : "")}");
+
+    /// <summary>Hands a compose file over to the worker that runs, which takes it at once.</summary>
+    public async Task ApplyAsync(string text)
+    {
+        var file = Path.Combine(Root, "apply.yaml");
+        await File.WriteAllTextAsync(file, $"name: {App}\n{text}");
+        var output = new StringWriter();
+        for (var i = 0; i < 100; i++)
+        {
+            var code = await Cli.RunAsync(["apply", file], Paths, output, output);
+            if (code == 0) return;
+            Assert.True(code == 1, $"the compose file was refused: {output}");
+            await Task.Delay(100);
+        }
+
+        Assert.Fail($"the worker does not answer: {output}");
+    }
 
     /// <summary>Puts a compose file onto the boot partition.</summary>
     public void Compose(string text) => File.WriteAllText(Path.Combine(Paths.Boot, "compose.yaml"), $"name: {App}\n{text}");
@@ -58,12 +83,17 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
     public void Start() => worker = Worker.RunAsync(Paths, new LoggerConfiguration().WriteTo.Sink(this).CreateLogger(), TimeSpan.FromSeconds(60), stop.Token);
 
     /// <summary>Starts the worker as a process of its own, which can be killed.</summary>
-    public Process StartProcess()
+    /// <param name="onLine">Told of every line it prints.</param>
+    public Process StartProcess(Action<Process, string> onLine)
     {
         var start = new ProcessStartInfo("dotnet") { ArgumentList = { Path.Combine(AppContext.BaseDirectory, "supervisor.dll"), "worker", "--containers-only" }, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[("BOOT", Paths.Boot), ("STATE", Paths.State), ("DATA", Paths.Data), ("RUN", Paths.Run), ("ENGINE", Paths.EngineSocket)]) start.Environment["OSBUILD_" + name] = value;
         var process = Process.Start(start)!;
-        process.OutputDataReceived += (_, e) => Lines.Enqueue($"{process.Id} {e.Data}");
+        process.OutputDataReceived += (_, e) =>
+        {
+            Lines.Enqueue($"{process.Id} {e.Data}");
+            if (e.Data is { } line) onLine(process, line);
+        };
         process.ErrorDataReceived += (_, e) => Lines.Enqueue($"{process.Id} {e.Data}");
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
@@ -93,7 +123,7 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
     }
 
     /// <summary>Waits until the status is as wanted; fails with the log otherwise.</summary>
-    public async Task<StatusReport> UntilAsync(string what, Func<StatusReport, bool> condition, int seconds = 60)
+    public async Task<StatusReport> UntilAsync(string what, Func<StatusReport, bool> condition, int seconds = HangGuard)
     {
         var clock = Stopwatch.StartNew();
         StatusReport status;
@@ -102,18 +132,18 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
             status = await StatusAsync();
             if (condition(status)) return status;
             if (worker.IsFaulted) await worker;
-            await Task.Delay(50);
+            await Task.Delay(100);
         }
         while (clock.Elapsed.TotalSeconds < seconds);
         Assert.Fail($"not within {seconds} s: {what}\n{CliText.Status(status)}\n{string.Join('\n', Lines.TakeLast(80))}");
         return status;
     }
 
-    public Task<StatusReport> UntilRunningAsync(int seconds = 60, params string[] services) => UntilAsync($"running: {string.Join(", ", services)}",
-        s => services.All(name => s.Services.Exists(x => x.Name == name && x.State == "running" && x.Health is "" or "healthy" && x.Name == name)), seconds);
+    public Task<StatusReport> UntilRunningAsync(params string[] services) => UntilAsync($"running: {string.Join(", ", services)}",
+        s => services.All(name => s.Services.Exists(x => x.Name == name && x.State == "running" && x.Health is "" or "healthy" && x.Name == name)));
 
     /// <summary>Waits until there is nothing left to do.</summary>
-    public Task<StatusReport> UntilSettledAsync(int seconds = 60) => UntilAsync("settled", s => s.Releases.Count > 0 && s.Waiting.Count == 0 && s.Services.TrueForAll(x => x.State is "running" or "exited") && s.Releases.TrueForAll(r => r.State != "on trial"), seconds);
+    public Task<StatusReport> UntilSettledAsync() => UntilAsync("settled", s => s.Releases.Count > 0 && s.Waiting.Count == 0 && s.Services.TrueForAll(x => x.State is "running" or "exited") && s.Releases.TrueForAll(r => r.State != "on trial"));
 
     public async Task<List<Docker.DotNet.Models.ContainerListResponse>> ContainersAsync() =>
         [.. (await Engine.ListContainersAsync(CancellationToken.None)).Where(c => c.Labels[EngineLabels.App] == App)];
@@ -127,11 +157,23 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
         }
         finally
         {
+            await CleanAsync();
+            Engine.Dispose();
+            Directory.Delete(Root, recursive: true);
+        }
+    }
+
+    private async Task CleanAsync()
+    {
+        try
+        {
             foreach (var container in await ContainersAsync()) await Engine.RemoveAsync(container.ID, CancellationToken.None);
             foreach (var network in await Engine.ListNetworksAsync(CancellationToken.None))
                 if (network.Labels.TryGetValue(EngineLabels.App, out var app) && app == App) await Engine.RemoveNetworkAsync(network.ID, CancellationToken.None);
-            Engine.Dispose();
-            Directory.Delete(Root, recursive: true);
+        }
+        catch (EngineUnreachableException)
+        {
+            // The test ended its engine; the fixture removes what is left with the store.
         }
     }
 }

@@ -14,7 +14,7 @@ public sealed class FirstStart(EngineFixture fixture)
             healthcheck:
               test: wget -q -O /dev/null http://127.0.0.1:8080/
               interval: 1s
-              timeout: 2s
+              timeout: 20s
               retries: 3
           clock:
             image: demo-web:1
@@ -35,7 +35,7 @@ public sealed class FirstStart(EngineFixture fixture)
         var port = Device.FreePort();
         device.Compose(Demo(port));
         device.Start();
-        await device.UntilRunningAsync(60, "web", "clock");
+        await device.UntilRunningAsync("web", "clock");
         using var http = new HttpClient();
         Assert.Equal("demo-web:1\n", await http.GetStringAsync($"http://127.0.0.1:{port}/"));
         await device.UntilSettledAsync();

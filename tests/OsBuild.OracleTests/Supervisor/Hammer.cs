@@ -41,6 +41,7 @@ internal sealed class Hammer : IAsyncDisposable
                 var text = answer.ToString();
                 if (!text.StartsWith("HTTP/1.0 200", StringComparison.Ordinal) && !text.StartsWith("HTTP/1.1 200", StringComparison.Ordinal)) throw new IOException("no page");
                 var page = text[(text.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..].Trim();
+                if (page.Length == 0) throw new IOException("the page was cut off");
                 lock (Pages) Pages[page] = Pages.GetValueOrDefault(page) + 1;
                 if (lastGood > TimeSpan.Zero && clock.Elapsed - lastGood > LongestGap) LongestGap = clock.Elapsed - lastGood;
                 lastGood = clock.Elapsed;
@@ -51,6 +52,20 @@ internal sealed class Hammer : IAsyncDisposable
                 await Task.Delay(2);
             }
         }
+    }
+
+    /// <summary>Waits for an answer to a request that begins now.</summary>
+    public async Task UntilAnswersAsync()
+    {
+        var before = Requests - Lost;
+        for (var i = 0; i < Device.HangGuard * 10; i++)
+        {
+            // The one that was under way may have begun before.
+            if (Requests - Lost > before + 2) return;
+            await Task.Delay(100);
+        }
+
+        Assert.Fail($"nothing answers: {Lost} of {Requests} requests lost");
     }
 
     public async ValueTask DisposeAsync()

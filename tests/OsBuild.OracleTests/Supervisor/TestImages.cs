@@ -16,10 +16,8 @@ internal static class TestImages
     /// <param name="extra">Further members of the configuration, as JSON (<c>"Healthcheck":{...}</c>).</param>
     public static byte[] Archive(string reference, Dictionary<string, string>? files = null, string[]? command = null, string architecture = "amd64", string extra = "")
     {
-        var layer = Layer(files ?? new() { ["www/index.html"] = reference + "\n" });
+        var (layer, config) = Parts(reference, files, command, architecture, extra);
         var digest = Hex(layer);
-        var cmd = string.Join(',', (command ?? ["/bin/httpd", "-f", "-p", "8080", "-h", "/www"]).Select(c => $"\"{c}\""));
-        var config = Encoding.UTF8.GetBytes($$"""{"architecture":"{{architecture}}","os":"linux","config":{"Env":["PATH=/bin"],"Cmd":[{{cmd}}]{{(extra.Length > 0 ? "," + extra : "")}}},"rootfs":{"type":"layers","diff_ids":["sha256:{{digest}}"]},"history":[{"created":"2026-01-01T00:00:00Z"}]}""");
         var manifest = Encoding.UTF8.GetBytes($$"""[{"Config":"{{Hex(config)}}.json","RepoTags":["{{reference}}"],"Layers":["{{digest}}/layer.tar"]}]""");
         var archive = new MemoryStream();
         using (var tar = new TarWriter(archive, TarEntryFormat.Ustar, leaveOpen: true))
@@ -30,6 +28,16 @@ internal static class TestImages
         }
 
         return archive.ToArray();
+    }
+
+    /// <summary>The one layer and the configuration.</summary>
+    public static (byte[] Layer, byte[] Config) Parts(string reference, Dictionary<string, string>? files = null, string[]? command = null, string architecture = "amd64", string extra = "")
+    {
+        var layer = Layer(files ?? new() { ["www/index.html"] = reference + "\n" });
+        var digest = Hex(layer);
+        var cmd = string.Join(',', (command ?? ["/bin/httpd", "-f", "-p", "8080", "-h", "/www"]).Select(c => $"\"{c}\""));
+        var config = Encoding.UTF8.GetBytes($$"""{"architecture":"{{architecture}}","os":"linux","config":{"Env":["PATH=/bin"],"Cmd":[{{cmd}}]{{(extra.Length > 0 ? "," + extra : "")}}},"rootfs":{"type":"layers","diff_ids":["sha256:{{digest}}"]},"history":[{"created":"2026-01-01T00:00:00Z"}]}""");
+        return (layer, config);
     }
 
     private static byte[] Layer(Dictionary<string, string> files)

@@ -176,7 +176,7 @@ public sealed class ComposeTests
     [InlineData("services:\n  web:\n    image: a\n    env_file: none.env", "the file none.env cannot be read")]
     [InlineData("services:\n  web:\n    image: a\n    extends: {service: gone}", "the service 'gone' does not exist")]
     [InlineData("services:\n  web:\n    image: a\n    extends: web", "'web' extends itself")]
-    public void Refuses_by_name_and_line(string text, string message)
+    public void S63_Refuses_by_name_and_line(string text, string message)
     {
         var result = ComposeFile.Read(text);
         Assert.Null(result.Release);
@@ -248,7 +248,7 @@ public sealed class ComposeTests
     }
 
     [Fact]
-    public void Survives_any_text()
+    public void S63_Survives_any_text()
     {
         const string good = "services:\n  web: &a\n    image: a:${V:-1}\n    ports: ['80:80', {target: 1}]\n    <<: *a\n    depends_on: {db: {condition: service_started}}\n  db: {image: b, extends: web}\n";
         var random = new Random(1);
@@ -271,10 +271,13 @@ public sealed class ComposeTests
     [InlineData(100_000, "[")]
     [InlineData(20_000, "{a: ")]
     [InlineData(5_000, "- ")]
-    public void Deep_nesting_is_refused_not_a_crash(int times, string opening) => Assert.Null(ComposeFile.Read(new StringBuilder().Insert(0, opening, times).ToString()).Release);
+    public void S63_Deep_nesting_is_refused_not_a_crash(int times, string opening) => Assert.Null(ComposeFile.Read(new StringBuilder().Insert(0, opening, times).ToString()).Release);
 
     [Fact]
-    public void Aliases_that_multiply_are_refused()
+    public void S63_Fifty_megabytes_are_refused_unread() => Assert.Contains("more than 1024 KiB", ComposeFile.Read("# " + new string('x', 50 << 20)).Explain());
+
+    [Fact]
+    public void S63_Aliases_that_multiply_are_refused()
     {
         var text = new StringBuilder("a: &a [x,x,x,x,x,x,x,x,x]\n");
         for (var c = 'b'; c <= 'j'; c++) text.Append($"{c}: &{c} [{string.Join(',', Enumerable.Repeat($"*{(char)(c - 1)}", 9))}]\n");

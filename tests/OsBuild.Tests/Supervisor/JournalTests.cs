@@ -1,3 +1,4 @@
+using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.State;
 
 namespace OsBuild.Tests.Supervisor;
@@ -42,7 +43,7 @@ public sealed class JournalTests : IDisposable
     }
 
     [Fact]
-    public void A_torn_last_line_costs_only_itself()
+    public void S61_A_torn_last_line_costs_only_itself()
     {
         Fill(0, 3);
         var path = Path.Combine(directory, "journal");
@@ -55,7 +56,7 @@ public sealed class JournalTests : IDisposable
     }
 
     [Fact]
-    public void A_broken_snapshot_is_made_up_for_by_the_one_before()
+    public void S61_A_broken_snapshot_is_made_up_for_by_the_one_before()
     {
         Fill(0, 28);
         var newest = new DirectoryInfo(directory).GetFiles("snapshot.*").OrderByDescending(f => f.LastWriteTimeUtc).First();
@@ -65,7 +66,7 @@ public sealed class JournalTests : IDisposable
     }
 
     [Fact]
-    public void Entries_and_fields_of_a_later_version_are_left_out()
+    public void S46_66_Entries_and_fields_of_a_later_version_are_left_out()
     {
         Fill(0, 2);
         using (var journal = Journal.Open(directory)) Assert.Empty(journal.Damage);
@@ -82,17 +83,19 @@ public sealed class JournalTests : IDisposable
         return $"{number} {~crc:x8} {json}\n";
     }
 
+    /// <summary>Ten thousand with OSBUILD_FUZZ=50. Apps run on whatever is left of the state: when the target is had again, nothing is stopped or removed.</summary>
     [Fact]
-    public void Any_damage_leaves_a_state_that_once_was_true()
+    public void S61_66_Any_damage_leaves_a_state_that_once_was_true_and_apps_running()
     {
         var runs = 200 * (int.TryParse(Environment.GetEnvironmentVariable("OSBUILD_FUZZ"), out var factor) ? factor : 1);
         Fill(0, 17);
+        var (empty, noTarget, noGood) = (0, 0, 0);
         var files = Directory.GetFiles(directory).ToDictionary(f => f, File.ReadAllBytes);
         var random = new Random(4);
         for (var run = 0; run < runs; run++)
         {
             foreach (var (path, content) in files) File.WriteAllBytes(path, content);
-            for (var i = random.Next(1, 4); i > 0; i--)
+            for (var i = random.Next(1, 9); i > 0; i--)
             {
                 var path = files.Keys.ElementAt(random.Next(files.Count));
                 var bytes = File.Exists(path) ? File.ReadAllBytes(path) : [];
@@ -116,14 +119,30 @@ public sealed class JournalTests : IDisposable
             // Never a mixture within one release, never something that was not written.
             if (memory.Target is { } target) Assert.Equal($"web:{target.Apps[0].Commit[1..]}", target.Apps[0].Services["web"].Image);
             if (memory.Good.TryGetValue("app", out var good)) Assert.Equal($"sha256:{good.Commit[1..]}", good.ImageIds!["web"]);
+            (noTarget, noGood) = (noTarget + (memory.Target is null ? 1 : 0), noGood + (memory.Good.Count == 0 ? 1 : 0));
+            if (memory is { Target: null, Good.Count: 0, Images.Count: 0 }) empty++;
+            AssertAppsRunOn(memory);
             using var journal = Journal.Open(directory);
             journal.Append(new JournalEntry.TargetAccepted(new([Release(99)])));
             Assert.Null(journal.WriteError);
         }
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"{runs} damaged states: {noTarget} without a target, {noGood} without a good release, {empty} empty");
+    }
+
+    /// <summary>The device as the state before the damage left it: its last release runs, is known to the engine, and is the target once it is had again.</summary>
+    private static void AssertAppsRunOn(Memory memory)
+    {
+        var release = Release(16);
+        var container = new ContainerState { Id = "c", App = "app", Service = "web", Hash = release.Services["web"].Hash(), ImageId = "sha256:16", Name = "app-web", Status = ContainerStatus.Running, RunningFor = TimeSpan.FromMinutes(1), Starts = 1 };
+        var current = new CurrentState { Containers = [container], Images = [.. Enumerable.Range(0, 17).Select(i => new ImageState($"sha256:{i}", [$"docker.io/library/web:{i}"]))], Memory = memory };
+        var plan = Planner.NextSteps(current, new([release]), TimeSpan.FromMinutes(1));
+        Assert.DoesNotContain(plan, s => s is Step.Stop or Step.Remove or Step.Create);
+        Assert.DoesNotContain(plan, s => s is Step.RemoveImage { Id: "sha256:16" });
     }
 
     [Fact]
-    public void A_folder_that_cannot_be_written_is_told_and_memory_goes_on()
+    public void S62_A_folder_that_cannot_be_written_is_told_and_memory_goes_on()
     {
         Directory.CreateDirectory(directory);
         var file = Path.Combine(directory, "not-a-folder");

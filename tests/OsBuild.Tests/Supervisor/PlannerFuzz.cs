@@ -15,6 +15,7 @@ public sealed class PlannerFuzz
     public void Every_pair_converges_and_no_law_is_broken()
     {
         var pairs = 0;
+        var clock = System.Diagnostics.Stopwatch.StartNew();
         Parallel.For(0, Worlds, new ParallelOptions { MaxDegreeOfParallelism = 2 }, seed =>
         {
             var world = new World(new Random(seed));
@@ -27,7 +28,7 @@ public sealed class PlannerFuzz
                 throw new InvalidOperationException($"seed {seed}: {e.Message}\n{string.Join('\n', world.Trace.TakeLast(60))}", e);
             }
         });
-        TestContext.Current.TestOutputHelper?.WriteLine($"{pairs} pairs");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{pairs} pairs of current and target state, seeds 0 to {Worlds - 1}, {clock.Elapsed.TotalSeconds:0} s");
         Assert.True(pairs >= Worlds * 10);
     }
 
@@ -50,16 +51,21 @@ public sealed class PlannerFuzz
             world.Faults = random.Next(3) == 0 ? 0.2 : 0;
             world.RegistryAway = random.Next(6) == 0;
             world.Locked = random.Next(8) == 0;
+            world.DownloadsFail = random.Next(10) == 0;
+            world.Disk = random.Next(6) switch { 0 => new(50L << 20, 10L << 30), 1 => new(1L << 20, 10L << 30), _ => DiskState.Ample };
+            if (random.Next(10) == 0 && world.Present.Count > 0) world.Torn.Add(world.Present.ElementAt(random.Next(world.Present.Count)));
+            var volumes = world.Volumes.Count;
             // Some rounds of trouble; now and then the next target comes in the middle.
             for (var round = random.Next(40); round > 0; round--)
             {
-                world.Round(target, plan => Check(world, target, plan));
+                world.Round(target, (current, plan) => Check(world, current, target, plan));
                 if (random.Next(20) == 0) world.RestartWorker();
                 if (random.Next(30) == 0 && world.Containers.Count > 0) world.Containers.RemoveAt(random.Next(world.Containers.Count));
             }
 
+            Assert.True(world.Volumes.Count >= volumes, "a volume was removed");
             if (random.Next(4) == 0) continue;
-            (world.Faults, world.RegistryAway, world.Locked) = (0, false, false);
+            (world.Faults, world.RegistryAway, world.Locked, world.DownloadsFail, world.Disk) = (0, false, false, false, DiskState.Ample);
             Settle(world, target);
         }
 
@@ -74,7 +80,9 @@ public sealed class PlannerFuzz
         var quiet = 0;
         for (var round = 0; round < 600; round++)
         {
-            var plan = world.Round(target, p => Check(world, target, p));
+            // A torn copy under a container that runs cannot be mended before that one ends; that is a law, not a way to an end.
+            world.Torn.RemoveWhere(id => world.Containers.Exists(c => c.ImageId == id && c.Up));
+            var plan = world.Round(target, (current, p) => Check(world, current, target, p));
             // A release that fails with nothing to go back to is tried for ever; so is a good one whose image went bad under it.
             if (bad && (good is null || good.Services.Values.Any(s => IsBad(world, s)))) return;
             quiet = plan.Count == 0 || plan.TrueForAll(s => s is Step.Wait { Until: null }) ? quiet + 1 : 0;
@@ -101,10 +109,9 @@ public sealed class PlannerFuzz
 
     private static bool IsFatal(World world, Service service) => IsBad(world, service) && world.Of(world.Registry[ImageReference.Normalize(service.Image)]) != Behaviour.NeverSignals;
 
-    private static void Check(World world, TargetState target, List<Step> plan)
+    private static void Check(World world, CurrentState current, TargetState target, List<Step> plan)
     {
         var release = target.Apps[0];
-        var current = world.Observe();
         var good = world.Memory.Good.GetValueOrDefault(release.App);
         foreach (var step in plan)
             switch (step)
@@ -114,19 +121,20 @@ public sealed class PlannerFuzz
                     Assert.True(good?.ImageIds?.ContainsValue(s.Id) != true || wanted?.Update.Strategy == UpdateStrategy.DeleteThenDownload, $"the last good image goes: {s}");
                     break;
                 case Step.Stop s:
-                    CheckStop(world, current, release, good, s);
+                    CheckStop(current, release, good, s);
+                    break;
+                case Step.Repair s:
+                    Assert.Contains(s.ImageId, world.Torn);
                     break;
             }
 
-        Assert.False(world.Locked && plan.Exists(s => s is Step.Stop && current.Containers.Find(c => s.Key.EndsWith(c.Id, StringComparison.Ordinal)) is { Health: not Health.Unhealthy } c && !Twice(current, c) && !IsBadRelease(world, release)), "a locked app is stopped");
+        Assert.False(world.Locked && plan.Exists(s => s is Step.Stop && current.Containers.Find(c => s.Key.EndsWith(c.Id, StringComparison.Ordinal)) is { Health: not Health.Unhealthy } c && !Twice(current, c) && !AppPlan.IsBad(current, release)), "a locked app is stopped");
     }
-
-    private static bool IsBadRelease(World world, Release release) => AppPlan.IsBad(world.Observe(), release);
 
     private static bool Twice(CurrentState current, ContainerState c) => current.Containers.Count(o => o.Key == c.Key && o.Hash == c.Hash && o.ImageId == c.ImageId) > 1;
 
     /// <summary>What serves well is stopped only when its strategy allows it: its successor is there, or even ready.</summary>
-    private static void CheckStop(World world, CurrentState current, Release release, Release? good, Step.Stop stop)
+    private static void CheckStop(CurrentState current, Release release, Release? good, Step.Stop stop)
     {
         var c = current.Containers.Single(x => x.Id == stop.ContainerId);
         var isGood = good?.Services.GetValueOrDefault(c.Service)?.Hash() == c.Hash && good.ImageIds?.GetValueOrDefault(c.Service) == c.ImageId;
@@ -147,6 +155,9 @@ public sealed class PlannerFuzz
                 break;
             case UpdateStrategy.DownloadThenKill:
                 Assert.True(successors.Count > 0, $"no successor is there: {stop}");
+                break;
+            default:
+                Assert.True(successors.Count > 0 || current.Image(next.Image) is not null || current.Probed.Contains(ImageReference.Normalize(next.Image)), $"nobody asked whether the successor can be had: {stop}");
                 break;
         }
     }

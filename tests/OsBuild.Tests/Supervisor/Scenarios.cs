@@ -6,45 +6,22 @@ namespace OsBuild.Tests.Supervisor;
 /// <summary>What a supervisor must get right, case by case, on the simulated device. The numbers are those of the list the tests were drawn from.</summary>
 public sealed class Scenarios
 {
-    private readonly World world = new(new Random(5));
+    private readonly World world;
+    private readonly Given given;
 
-    private static Service Service(string name, string image, Func<Service, Service>? change = null)
-    {
-        var service = new Service { Name = name, Image = image, Restart = RestartPolicy.Always, Container = new() { Networks = [new("default")], Healthcheck = new() { Test = ["CMD", "true"] } }, Update = new() { ProvingTime = TimeSpan.FromSeconds(10) } };
-        return change is null ? service : change(service);
-    }
+    public Scenarios() => given = new Given(world = new World(new Random(5)));
 
-    private static TargetState Target(params Service[] services)
-    {
-        var release = new Release { App = "app" };
-        release.Networks["default"] = new();
-        foreach (var service in services) release.Services[service.Name] = service;
-        return new([release]);
-    }
+    private static Service Service(string name, string image, Func<Service, Service>? change = null) => Given.Service(name, image, change);
 
-    private void Image(string reference, Behaviour behaviour = Behaviour.Good)
-    {
-        var id = "sha256:" + reference;
-        world.Registry[ImageReference.Normalize(reference)] = id;
-        world.Behave(id, behaviour);
-    }
+    private static TargetState Target(params Service[] services) => Given.Target(services);
 
-    private List<Step> Settle(TargetState target, int rounds = 300)
-    {
-        var done = new List<Step>();
-        for (var quiet = 0; quiet < 3 && rounds-- > 0;)
-        {
-            var plan = world.Round(target);
-            done.AddRange(plan.Where(s => s is not Step.Wait));
-            quiet = plan.Count == 0 ? quiet + 1 : 0;
-        }
+    private void Image(string reference, Behaviour behaviour = Behaviour.Good) => given.Image(reference, behaviour);
 
-        return done;
-    }
+    private List<Step> Settle(TargetState target) => given.Settle(target);
 
-    private ContainerState The(string service) => Assert.Single(world.Containers, c => c.Service == service);
+    private ContainerState The(string service) => given.The(service);
 
-    private static int IndexOf<T>(List<Step> steps, string name) where T : Step => steps.FindIndex(s => s is T && s.What.Contains(name, StringComparison.Ordinal));
+    private static int IndexOf<T>(List<Step> steps, string name) where T : Step => Given.IndexOf<T>(steps, name);
 
     [Fact]
     public void S01_First_boot_starts_three_services_in_order_of_dependency()
@@ -192,21 +169,53 @@ public sealed class Scenarios
         for (var i = 0; i < 40; i++) Assert.DoesNotContain(world.Round(Target(Service("a", "a:2"), Service("b", "not-in-the-registry:1"))), s => s is Step.Stop);
     }
 
+    [Theory]
+    [InlineData("KillThenDownload")]
+    [InlineData("DeleteThenDownload")]
+    public void S20_21_Nothing_is_stopped_or_deleted_for_an_image_the_registry_does_not_give(string strategy)
+    {
+        Image("a:1");
+        Image("a:2");
+        Settle(Target(Service("a", "a:1")));
+        world.RegistryAway = true;
+        var target = Target(Service("a", "a:2", s => s with { Update = s.Update with { Strategy = Enum.Parse<UpdateStrategy>(strategy) } }));
+        for (var i = 0; i < 40; i++) Assert.DoesNotContain(world.Round(target), s => s is Step.Stop or Step.Remove or Step.RemoveImage);
+        world.RegistryAway = false;
+        Settle(target);
+        Assert.Equal("sha256:a:2", The("a").ImageId);
+    }
+
     [Fact]
     public void S20_After_a_failed_download_what_made_room_serves_again()
     {
         Image("a:1");
         Settle(Target(Service("a", "a:1")));
-        world.RegistryAway = true;
+        world.DownloadsFail = true;
         Image("a:2");
         var target = Target(Service("a", "a:2", s => s with { Update = s.Update with { Strategy = UpdateStrategy.KillThenDownload } }));
         var stopped = false;
         for (var i = 0; i < 20; i++) stopped |= world.Round(target).Exists(s => s is Step.Stop);
         Assert.True(stopped);
         Assert.True(The("a").Up);
-        world.RegistryAway = false;
+        world.DownloadsFail = false;
         Settle(target);
         Assert.Equal("sha256:a:2", The("a").ImageId);
+    }
+
+    [Fact]
+    public void S21_After_a_download_that_fails_for_good_the_deleted_image_is_had_again()
+    {
+        Image("a:1");
+        Image("a:2");
+        Settle(Target(Service("a", "a:1")));
+        var target = Target(Service("a", "a:2", s => s with { Update = s.Update with { Strategy = UpdateStrategy.DeleteThenDownload } }));
+        world.DownloadsFail = true;
+        for (var i = 0; i < 60 && world.Memory.Bad.Count == 0; i++) world.Round(target);
+        Assert.Contains("cannot be downloaded", Assert.Single(world.Memory.Bad).Reason);
+        world.DownloadsFail = false;
+        Settle(target);
+        Assert.Equal("sha256:a:1", The("a").ImageId);
+        Assert.True(The("a").Up);
     }
 
     [Fact]

@@ -6,11 +6,17 @@ namespace OsBuild.Tests.Supervisor;
 /// <summary>How a container of an image behaves.</summary>
 internal enum Behaviour { Good, Exits, Unhealthy, NeverSignals, CannotBeCreated, CannotBeStarted }
 
+/// <summary>The worker was killed at a step, as <see cref="World.DieAt"/> asked for.</summary>
+internal sealed class WorkerKilled : Exception;
+
 /// <summary>An engine and a host in memory, as fast as a planner fuzz needs them: performs steps, lets time pass, and watches over the laws.</summary>
 internal sealed class World(Random random)
 {
+    public const string Damage = "error creating overlay mount to /data/docker/overlay2/x/merged: no such file or directory";
+
     private readonly Dictionary<string, Behaviour> behaviours = [];
     private readonly SortedDictionary<string, Failure> failures = [];
+    private readonly SortedSet<string> probed = [];
     private int created;
 
     public List<ContainerState> Containers { get; } = [];
@@ -24,11 +30,34 @@ internal sealed class World(Random random)
 
     /// <summary>The probability that a step fails for no reason of its own.</summary>
     public double Faults { get; set; }
+
+    /// <summary>The probability that a planned step is not begun in its round.</summary>
+    public double Skips { get; set; } = 0.1;
     public bool RegistryAway { get; set; }
+
+    /// <summary>The registry answers, but no download ends well.</summary>
+    public bool DownloadsFail { get; set; }
     public bool Locked { get; set; }
+    public DiskState Disk { get; set; } = DiskState.Ample;
+
+    /// <summary>Images whose copy in the engine's store is torn; fetching one again mends it.</summary>
+    public HashSet<string> Torn { get; } = [];
     public List<string> Trace { get; } = [];
 
-    public void Behave(string id, Behaviour behaviour) => behaviours[id] = behaviour;
+    /// <summary>Steps performed so far, waits not counted.</summary>
+    public int Performed { get; private set; }
+
+    /// <summary>The step at which the worker dies (counted as <see cref="Performed"/>), and whether before or after the engine did it.</summary>
+    public (int Step, bool Before)? DieAt { get; set; }
+
+    /// <summary>The one step that the engine refuses.</summary>
+    public int? FailAt { get; set; }
+
+    public void Behave(string id, Behaviour? behaviour)
+    {
+        if (behaviour is { } known) behaviours[id] = known;
+        else behaviours.Remove(id);
+    }
 
     public Behaviour Of(string id) => behaviours.GetValueOrDefault(id);
 
@@ -40,22 +69,32 @@ internal sealed class World(Random random)
         Volumes = [.. Volumes],
         Relays = new(Relays),
         Failures = new(failures),
+        Probed = new(probed),
+        Disk = Disk,
         Locked = Locked ? new(Containers.Where(c => c.Up).Select(c => c.Key)) : [],
         Memory = Memory,
     };
 
     /// <summary>One round: plan, check the laws, perform what chance allows, let time pass. Gives the plan.</summary>
-    public List<Step> Round(TargetState target, Action<List<Step>>? check = null)
+    public List<Step> Round(TargetState target, Action<CurrentState, List<Step>>? check = null)
     {
-        if (Memory.Target != target) Memory = Memory.Apply(new JournalEntry.TargetAccepted(target));
+        if (Memory.Target != target)
+        {
+            Memory = Memory.Apply(new JournalEntry.TargetAccepted(target));
+            failures.Clear();
+            probed.Clear();
+        }
+
+        var current = Observe();
         foreach (var service in target.Apps.SelectMany(a => a.Services.Values))
-            if (Observe().Image(service.Image) is { } image) Memory = Memory.Apply(new JournalEntry.ImageUsed(image.Id, service.Image));
-        var plan = Planner.NextSteps(Observe(), target, Now);
-        check?.Invoke(plan);
+            if (current.Image(service.Image) is { } image && !Memory.Images.ContainsKey(image.Id)) Memory = Memory.Apply(new JournalEntry.ImageUsed(image.Id, service.Image));
+        current = current with { Memory = Memory };
+        var plan = Planner.NextSteps(current, target, Now);
+        check?.Invoke(current, plan);
         foreach (var step in plan)
         {
             if (Trace.Count < 400) Trace.Add($"{Now.TotalSeconds:0.00} {step}");
-            if (random.NextDouble() < 0.9) Perform(step);
+            if (step is not Step.Wait && random.NextDouble() >= Skips) Perform(step);
         }
 
         var next = plan.OfType<Step.Wait>().Select(w => w.Until).OfType<TimeSpan>().Select(t => t - Now).Where(t => t > TimeSpan.Zero).DefaultIfEmpty(TimeSpan.FromSeconds(5)).Min();
@@ -88,26 +127,43 @@ internal sealed class World(Random random)
     public void RestartWorker()
     {
         failures.Clear();
+        probed.Clear();
         Relays.Clear();
         for (var i = 0; i < Containers.Count; i++) Containers[i] = Containers[i] with { RunningFor = TimeSpan.Zero, EndedFor = TimeSpan.Zero, Starts = 0, AllStarts = 0 };
     }
 
+    /// <summary>The container's process ended by itself.</summary>
+    public void End(string id, int code) => Change(id, c => c with { Status = ContainerStatus.Exited, ExitCode = code, RunningFor = TimeSpan.Zero, EndedFor = TimeSpan.Zero });
+
     private void Perform(Step step)
     {
-        if (step is not (Step.Wait or Step.MarkGood or Step.MarkBad) && (random.NextDouble() < Faults || Refused(step)))
-        {
-            failures[step.Key] = new(failures.TryGetValue(step.Key, out var f) && f.Subject == step.Subject ? f.Count + 1 : 1, Now, "refused", step.Subject);
-            return;
-        }
+        Performed++;
+        if (DieAt is { Before: true } early && early.Step == Performed) throw new WorkerKilled();
+        if (step is not (Step.MarkGood or Step.MarkBad) && (Refused(step) ?? (random.NextDouble() < Faults || FailAt == Performed ? "refused" : null)) is { } reason) FailureLog.Failed(failures, step, reason, Now);
+        else Do(step);
+        if (DieAt is { Before: false } late && late.Step == Performed) throw new WorkerKilled();
+    }
 
-        failures.Remove(step.Key);
+    private void Do(Step step)
+    {
+        FailureLog.Succeeded(failures, step, Now);
         switch (step)
         {
-            case Step.Fetch s: Present.Add(Registry[s.Reference]); break;
+            case Step.Probe s: probed.Add(s.Reference); break;
+            case Step.Fetch s:
+                Present.Add(Registry[s.Reference]);
+                Torn.Remove(Registry[s.Reference]);
+                break;
             case Step.RemoveImage s:
                 Assert.DoesNotContain(Containers, c => c.ImageId == s.Id);
                 Present.Remove(s.Id);
                 Memory = Memory.Apply(new JournalEntry.ImageGone(s.Id));
+                break;
+            case Step.Repair s:
+                Assert.DoesNotContain(Containers, c => c.ImageId == s.ImageId && c.Up);
+                Assert.Contains(s.ImageId, Torn);
+                Containers.RemoveAll(c => s.Containers.Contains(c.Id));
+                Present.Remove(s.ImageId);
                 break;
             case Step.CreateNetwork s: Networks.Add(new($"n{created++}", s.Spec.EngineName(s.App, s.Network), s.App, SpecHash.Of(s.Spec))); break;
             case Step.RemoveNetwork s: Networks.RemoveAll(n => n.Id == s.Id); break;
@@ -123,16 +179,18 @@ internal sealed class World(Random random)
             case Step.Withdraw s: Relays.Remove(s.ServiceKey); break;
             case Step.MarkGood s: Memory = Memory.Apply(new JournalEntry.ReleaseGood(s.Release)); break;
             case Step.MarkBad s: Memory = Memory.Apply(new JournalEntry.ReleaseBad(s.Bad)); break;
+            default: throw new InvalidOperationException($"the world cannot {step.What}");
         }
     }
 
-    private bool Refused(Step step) => step switch
+    private string? Refused(Step step) => step switch
     {
-        Step.Fetch s => RegistryAway || !Registry.ContainsKey(s.Reference),
-        Step.Create s => Of(s.ImageId) == Behaviour.CannotBeCreated || Containers.Exists(c => c.Name == s.Name),
-        Step.Start s => Containers.Find(c => c.Id == s.ContainerId) is not { } c || Of(c.ImageId) == Behaviour.CannotBeStarted || PortTaken(c),
-        Step.Rename s => Containers.Exists(c => c.Name == s.NewName),
-        _ => false,
+        Step.Probe s => RegistryAway || !Registry.ContainsKey(s.Reference) ? "manifest unknown" : null,
+        Step.Fetch s => RegistryAway || DownloadsFail || !Registry.ContainsKey(s.Reference) ? "the registry does not give it" : null,
+        Step.Create s => Torn.Contains(s.ImageId) ? Damage : Of(s.ImageId) == Behaviour.CannotBeCreated || Containers.Exists(c => c.Name == s.Name) ? "refused" : null,
+        Step.Start s => Containers.Find(c => c.Id == s.ContainerId) is not { } c || Of(c.ImageId) == Behaviour.CannotBeStarted || PortTaken(c) ? "refused" : Torn.Contains(c.ImageId) ? Damage : null,
+        Step.Rename s => Containers.Exists(c => c.Name == s.NewName) ? "name taken" : null,
+        _ => null,
     };
 
     /// <summary>Two containers with ports that the engine publishes cannot run at the same time.</summary>

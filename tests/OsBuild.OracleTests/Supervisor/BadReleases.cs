@@ -1,0 +1,97 @@
+namespace OsBuild.OracleTests.Supervisor;
+
+/// <summary>No bad release ever wins: each kind is deployed on a device where a good one serves, with a client hammering it. The old one keeps
+/// or regains service; what the client lost is counted and printed, and with a hand-over it is nothing.</summary>
+public abstract class BadReleases(EngineFixture fixture, ITestOutputHelper output)
+{
+    protected async Task TryAllAsync(string strategy, IEnumerable<(string Kind, string Keys)> kinds)
+    {
+        var failures = new List<string>();
+        var port = Device.FreePort();
+        await using var device = await Releases.RunningAsync(fixture, port, strategy);
+        var (count, lost, requests) = (0, 0, 0);
+        foreach (var bad in kinds)
+        {
+            try
+            {
+                await using var hammer = new Hammer(port);
+                await device.ApplyAsync(Releases.Web(port, "app:1", bad.Keys, strategy, "8s"));
+                var status = await device.UntilAsync($"{bad.Kind} was taken back", s => s.Releases[0].State == "bad" && s.Services is [{ State: "running", Health: "healthy" }]);
+                await hammer.UntilAnswersAsync();
+                output.WriteLine($"{strategy} | {bad.Kind}: {hammer.Lost} of {hammer.Requests} lost, longest gap {hammer.LongestGap.TotalSeconds:0.0} s; {status.Releases[0].Reason}");
+                if (strategy is "start-first" or "hand-over" && hammer.Lost > 0 && bad.Kind != Releases.LooksGood) failures.Add($"{bad.Kind}: {hammer.Lost} requests were lost");
+                Assert.Equal(["app:1"], hammer.Pages.Keys);
+                (count, lost, requests) = (count + 1, lost + hammer.Lost, requests + hammer.Requests);
+            }
+            catch (Exception e) when (e is not OutOfMemoryException)
+            {
+                failures.Add($"{bad.Kind}: {e.Message}");
+            }
+
+            await device.ApplyAsync(Releases.Web(port, "app:1", Releases.Good, strategy));
+            await device.UntilAsync("the good release is the target again", s => s.Releases[0].State == "good" && s.Services is [{ State: "running", Health: "healthy" }]);
+        }
+
+        output.WriteLine($"{strategy}: {count} kinds of bad release, the old one serves after each; {lost} of {requests} requests lost");
+        Assert.True(failures.Count == 0, string.Join("\n\n", failures));
+    }
+}
+
+/// <summary>The part that every run makes.</summary>
+[Collection("engine")]
+public sealed class BadReleasesSample(EngineFixture fixture, ITestOutputHelper output) : BadReleases(fixture, output)
+{
+    private static readonly string[] Sample = ["exits at once", "is unhealthy", "no such program", "no such device", "out of memory"];
+
+    [Theory]
+    [InlineData("download-then-kill")]
+    [InlineData("start-first")]
+    public Task S30_No_bad_release_ever_wins(string strategy) => TryAllAsync(strategy, Releases.Bad.Where(b => Sample.Contains(b.Kind)));
+}
+
+[CollectionDefinition("engine 2")]
+public sealed class SecondEngine : ICollectionFixture<EngineFixture>;
+
+[CollectionDefinition("engine 3")]
+public sealed class ThirdEngine : ICollectionFixture<EngineFixture>;
+
+[CollectionDefinition("engine 4")]
+public sealed class FourthEngine : ICollectionFixture<EngineFixture>;
+
+[Collection("engine"), Trait("length", "long")]
+public sealed class BadReleasesDownloadThenKill(EngineFixture fixture, ITestOutputHelper output) : BadReleases(fixture, output)
+{
+    [Fact]
+    public Task S19_30_Every_kind() => TryAllAsync("download-then-kill", Releases.Bad);
+}
+
+[Collection("engine 2"), Trait("length", "long")]
+public sealed class BadReleasesKillThenDownload(EngineFixture fixture, ITestOutputHelper output) : BadReleases(fixture, output)
+{
+    [Fact]
+    public Task S20_30_Every_kind() => TryAllAsync("kill-then-download", Releases.Bad);
+}
+
+[Collection("engine 3"), Trait("length", "long")]
+public sealed class BadReleasesDeleteThenDownload(EngineFixture fixture, ITestOutputHelper output) : BadReleases(fixture, output)
+{
+    [Fact]
+    public Task S21_30_Every_kind() => TryAllAsync("delete-then-download", Releases.Bad);
+}
+
+[Collection("engine 4"), Trait("length", "long")]
+public sealed class BadReleasesStartFirst(EngineFixture fixture, ITestOutputHelper output) : BadReleases(fixture, output)
+{
+    [Fact]
+    public Task S23_30_Every_kind() => TryAllAsync("start-first", Releases.Bad);
+
+    /// <summary>With a signal asked for, health alone does not win, and a signal alone does not either.</summary>
+    [Fact]
+    public Task S23_30_Every_kind_that_only_a_signal_tells() => TryAllAsync("hand-over",
+    [
+        ("never signals", Releases.Good),
+        ("signals, but is unhealthy", "command: [sh, -c, \"touch /tmp/balena/handover-complete; exec sleep 1000\"]\n" + Releases.Health),
+        ("signals, then exits", "command: [sh, -c, \"httpd -p 8080 -h /www; touch /tmp/balena/handover-complete; sleep 1\"]"),
+        ("signals to the wrong place", "command: [sh, -c, \"httpd -p 8080 -h /www; touch /tmp/handover-complete; exec sleep 1000\"]\n" + Releases.Health),
+    ]);
+}
