@@ -318,6 +318,11 @@ internal sealed class Reconciler : IAsyncDisposable
 
     public void Report(string part, string? text) => Problem(part, text);
 
+    public SortedDictionary<string, string> CurrentProblems()
+    {
+        lock (gate) return new(Problems);
+    }
+
     private async Task SleepAsync(TimeSpan time, CancellationToken stop)
     {
         try

@@ -9,4 +9,5 @@ namespace OsBuild.Supervisor.State;
 [JsonSerializable(typeof(TargetState))]
 [JsonSerializable(typeof(Memory))]
 [JsonSerializable(typeof(JournalEntry))]
+[JsonSerializable(typeof(Handover))]
 internal sealed partial class StateJson : JsonSerializerContext;
