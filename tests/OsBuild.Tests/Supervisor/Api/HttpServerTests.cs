@@ -57,9 +57,9 @@ public sealed class HttpServerTests : IDisposable
 
     private async Task ListenAsync(Stream to, CancellationToken stopped)
     {
-        await to.WriteAsync("here\n"u8.ToArray(), stopped);
         try
         {
+            await to.WriteAsync("here\n"u8.ToArray(), stopped);
             await Task.Delay(Timeout.Infinite, stopped);
         }
         finally
