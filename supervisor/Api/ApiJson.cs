@@ -42,7 +42,7 @@ internal sealed record HandoverReport(List<string> Errors, string? App, string? 
 /// <summary>A line of a build: some text, or at the end the image or what went wrong.</summary>
 internal sealed record BuildLine(string? Text, string? Image = null, string? Error = null);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(StatusReport))]
 [JsonSerializable(typeof(WhyReport))]
 [JsonSerializable(typeof(PlanReport))]

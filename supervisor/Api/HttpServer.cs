@@ -61,7 +61,7 @@ internal sealed class HttpServer(Func<HttpRequest, CancellationToken, Task<HttpA
         try
         {
             using var owned = client;
-            client.NoDelay = from is not null;
+            if (from is not null) client.NoDelay = true;
             await using var stream = new NetworkStream(client);
             var reader = new HttpReader(stream, maxBody);
             while (await ServeOneAsync(stream, reader, from, stop))

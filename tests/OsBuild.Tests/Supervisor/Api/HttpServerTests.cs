@@ -126,6 +126,24 @@ public sealed class HttpServerTests : IDisposable
     }
 
     [Fact]
+    public async Task A_unix_socket_is_served_alike_and_nobody_there_has_an_address()
+    {
+        var path = Path.Combine(Path.GetTempPath(), $"osb-{Environment.ProcessId}-{Port}.sock");
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(path));
+        socket.Listen();
+        _ = new HttpServer(HandleAsync).ListenAsync(socket, stop.Token);
+        using var client = OsBuild.Supervisor.Api.Client.Local(path);
+        for (var i = 0; i < 50; i++)
+        {
+            using var answer = await client.SendAsync(new(HttpMethod.Get, "query?a=1&b=2"), TestContext.Current.CancellationToken);
+            Assert.Equal("1|2|", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        }
+
+        File.Delete(path);
+    }
+
+    [Fact]
     public async Task Query_and_address_arrive_decoded()
     {
         using var http = Client();
