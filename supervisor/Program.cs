@@ -13,7 +13,7 @@ return args switch
     ["worker", "--containers-only"] => await Worker.RunAsync(HostPaths.FromEnvironment(), hostDuties: false),
     ["poweroff"] => Ask(12),
     ["reboot"] => Ask(15),
-    ["status" or "why" or "plan" or "logs" or "apply" or "start" or "stop" or "restart", ..] => await Cli.RunAsync(args, HostPaths.FromEnvironment(), Console.Out, Console.Error),
+    [var verb, ..] when Cli.Verbs.Contains(verb) => await Cli.RunAsync(args, HostPaths.FromEnvironment(), Console.Out, Console.Error),
     _ => Usage(),
 };
 

@@ -1,33 +1,56 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using OsBuild.Supervisor.Compose;
+using OsBuild.Supervisor.Metrics;
 
 namespace OsBuild.Supervisor.Api;
 
 /// <summary>What <c>status</c> answers.</summary>
 internal sealed record StatusReport(JsonElement? Host, EngineReport Engine, List<ServiceReport> Services, SortedDictionary<string, string> Problems, List<string> Waiting, SortedDictionary<string, string> Downloads)
 {
+    public string Version { get; init; } = "";
+    public string Name { get; init; } = "";
+    public List<string> Addresses { get; init; } = [];
     public List<ReleaseReport> Releases { get; init; } = [];
     public long Rounds { get; init; }
 }
 
 internal sealed record EngineReport(bool Up, string? Version, string? ApiVersion);
 
-internal sealed record ServiceReport(string App, string Name, string Image, string State, string Health, string Container, int ExitCode, int Starts, double Seconds, List<string> Ports);
+internal sealed record ServiceReport(string App, string Name, string Image, string State, string Health, string Container, int ExitCode, int Starts, double Seconds, List<string> Ports)
+{
+    /// <summary>A person stopped it; it stays stopped until somebody starts it.</summary>
+    public bool Held { get; init; }
+}
 
 internal sealed record ReleaseReport(string App, string Fingerprint, string Commit, string State, string? Reason);
 
 /// <summary>What <c>why</c> answers: what is done now, and what was done.</summary>
 internal sealed record WhyReport(string Service, string Now, List<WhyEntry> Plan, List<WhyEntry> History);
 
-internal sealed record WhyEntry(string? At, string What, string Cause, string? Outcome);
+internal sealed record WhyEntry(string? At, string What, string Cause, string? Outcome, string Service);
 
 internal sealed record PlanReport(List<WhyEntry> Steps);
 
-internal sealed record ErrorReport(List<string> Errors);
+internal sealed record HistoryReport(List<WhyEntry> History);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, WriteIndented = true)]
+internal sealed record KeyReport(string Key, string? Warning);
+
+/// <summary>What is to be said about a compose file; without errors also what it is called.</summary>
+internal sealed record HandoverReport(List<string> Errors, string? App, string? Fingerprint);
+
+/// <summary>A line of a build: some text, or at the end the image or what went wrong.</summary>
+internal sealed record BuildLine(string? Text, string? Image = null, string? Error = null);
+
+[JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(StatusReport))]
 [JsonSerializable(typeof(WhyReport))]
 [JsonSerializable(typeof(PlanReport))]
-[JsonSerializable(typeof(ErrorReport))]
+[JsonSerializable(typeof(HistoryReport))]
+[JsonSerializable(typeof(KeyReport))]
+[JsonSerializable(typeof(HandoverReport))]
+[JsonSerializable(typeof(BuildLine))]
+[JsonSerializable(typeof(BuildSpec))]
+[JsonSerializable(typeof(ApiEvent))]
+[JsonSerializable(typeof(Sample))]
 internal sealed partial class ApiJson : JsonSerializerContext;

@@ -1,125 +1,181 @@
 using System.Net.Sockets;
-using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using OsBuild.Supervisor.Push;
 using OsBuild.Supervisor.Running;
 
 namespace OsBuild.Supervisor.Api;
 
-/// <summary>The command line: asks the supervisor that runs.</summary>
+/// <summary>The command line: asks the supervisor of this device, or with --to one over the network.</summary>
 internal static class Cli
 {
+    public static readonly string[] Verbs = ["status", "why", "plan", "logs", "apply", "push", "start", "stop", "restart", "rollback", "key"];
+
     public const string Usage = """
-        usage: supervisor status [--json]            host, engine and services
-               supervisor why SERVICE [--json]       what was done with a service, and why
-               supervisor plan [--json]              what would be done now, without doing it
-               supervisor logs [SERVICE] [-f] [--tail N]
-               supervisor apply COMPOSE-FILE         run this compose file from now on
-               supervisor start|stop|restart SERVICE
-               supervisor poweroff|reboot            the whole device
-               supervisor worker [--containers-only] what PID 1 starts; under another init without network and time
+        usage: supervisor VERB ...
+
+          status [--json]             host, engine, releases and services
+          why SERVICE [--json]        what was done with a service, and why
+          plan [--json]               what would be done now, without doing it
+          logs [SERVICE] [-f] [--since WHEN] [--tail N] [--times]
+                                      WHEN is 10m, 2h30m or a date; -f goes on with what comes
+          apply COMPOSE-FILE          run this compose file from now on
+          push DIR --to ADDRESS [--no-wait]
+                                      build DIR on the device, run it, wait until it has proved itself
+          rollback APP                give up the release on trial
+          start|stop|restart SERVICE
+          key [--new]                 show the key of this device; --new makes another one
+
+          --to ADDRESS [--key KEY]    ask a device over the network (a key that was good is remembered;
+                                      OSBUILD_KEY works too)
+          poweroff|reboot             the whole device
+          worker [--containers-only]  what PID 1 starts; under another init without network and time
+
+        exit code: 0 done, 1 failed, 2 refused or bad usage
         """;
 
     public static async Task<int> RunAsync(string[] args, HostPaths paths, TextWriter output, TextWriter errors)
     {
-        try
+        if (CliOptions.Parse(args) is not { } options)
         {
-            using var client = Client(paths.ApiSocket);
-            var json = args.Contains("--json");
-            return args.Where(a => a != "--json").ToArray() switch
-            {
-                ["status"] => await ShowAsync(client, "v1/status", body => json ? body : CliText.Status(JsonSerializer.Deserialize(body, ApiJson.Default.StatusReport)!), output, errors),
-                ["why", var service] => await ShowAsync(client, "v1/why/" + Uri.EscapeDataString(service), body => json ? body : CliText.Why(JsonSerializer.Deserialize(body, ApiJson.Default.WhyReport)!), output, errors),
-                ["plan"] => await ShowAsync(client, "v1/plan", body => json ? body : CliText.Plan(JsonSerializer.Deserialize(body, ApiJson.Default.PlanReport)!), output, errors),
-                ["logs", .. var rest] => await LogsAsync(client, rest, errors),
-                ["apply", var file] => await ApplyAsync(client, file, output, errors),
-                [("start" or "stop" or "restart") and var verb, var service] => await PostAsync(client, $"v1/services/{Uri.EscapeDataString(service)}/{verb}", errors),
-                _ => Bad(errors),
-            };
-        }
-        catch (Exception e) when (e is HttpRequestException or SocketException or IOException)
-        {
-            await errors.WriteLineAsync($"The supervisor does not answer on {paths.ApiSocket}: {(e.InnerException ?? e).Message}. Is it running, and are you root?");
-            return 1;
-        }
-    }
-
-    private static HttpClient Client(string socket) => new(new SocketsHttpHandler
-    {
-        UseProxy = false,
-        ActivityHeadersPropagator = null,
-        ConnectCallback = async (_, stop) =>
-        {
-            var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), stop);
-            return new NetworkStream(connection, ownsSocket: true);
-        },
-    })
-    { BaseAddress = new Uri("http://supervisor/"), Timeout = Timeout.InfiniteTimeSpan };
-
-    private static async Task<int> ShowAsync(HttpClient client, string path, Func<string, string> show, TextWriter output, TextWriter errors)
-    {
-        using var answer = await client.GetAsync(path);
-        var body = await answer.Content.ReadAsStringAsync();
-        if (!answer.IsSuccessStatusCode)
-        {
-            await errors.WriteAsync(body);
-            return 1;
-        }
-
-        await output.WriteLineAsync(show(body).TrimEnd());
-        return 0;
-    }
-
-    private static async Task<int> LogsAsync(HttpClient client, string[] args, TextWriter errors)
-    {
-        var (service, query) = ("", "");
-        for (var i = 0; i < args.Length; i++)
-            if (args[i] is "-f" or "--follow") query += "&follow=1";
-            else if (args[i] == "--tail" && i + 1 < args.Length) query += "&tail=" + Uri.EscapeDataString(args[++i]);
-            else if (args[i].StartsWith('-') || service.Length > 0) return Bad(errors);
-            else service = args[i];
-        using var answer = await client.GetAsync($"v1/logs{(service.Length > 0 ? "/" + Uri.EscapeDataString(service) : "")}?{query}", HttpCompletionOption.ResponseHeadersRead);
-        if (!answer.IsSuccessStatusCode)
-        {
-            await errors.WriteAsync(await answer.Content.ReadAsStringAsync());
-            return 1;
-        }
-
-        await using var output = Console.OpenStandardOutput();
-        await answer.Content.CopyToAsync(output);
-        return 0;
-    }
-
-    private static async Task<int> ApplyAsync(HttpClient client, string file, TextWriter output, TextWriter errors)
-    {
-        if (!File.Exists(file))
-        {
-            await errors.WriteLineAsync($"There is no file {file}.");
+            await errors.WriteLineAsync(Usage);
             return 2;
         }
 
-        using var request = new HttpRequestMessage(HttpMethod.Post, "v1/compose") { Content = new ByteArrayContent(await File.ReadAllBytesAsync(file)) };
-        var environment = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, ".env");
-        if (File.Exists(environment)) request.Headers.Add("x-environment", Convert.ToBase64String(Encoding.UTF8.GetBytes(await File.ReadAllTextAsync(environment))));
-        using var answer = await client.SendAsync(request);
-        var remarks = JsonSerializer.Deserialize(await answer.Content.ReadAsStringAsync(), ApiJson.Default.ErrorReport)!;
-        foreach (var remark in remarks.Errors) await errors.WriteLineAsync(remark);
-        if (!answer.IsSuccessStatusCode) return 2;
-        await output.WriteLineAsync("Accepted; see 'supervisor status'.");
+        Client? client = null;
+        try
+        {
+            client = Open(options, paths);
+            var code = await RunAsync(client, options, output, errors);
+            if (code == 0 && options is { To: { } to, Key: { } key }) KnownKeys.OfUser().Remember(to, key);
+            return code;
+        }
+        catch (RefusedException e)
+        {
+            await errors.WriteLineAsync(e.Message);
+            return e.Status is 401 or 403 or 404 or 409 or 422 or 423 ? 2 : 1;
+        }
+        catch (FormatException e)
+        {
+            await errors.WriteLineAsync(e.Message);
+            return 2;
+        }
+        catch (Exception e) when (e is HttpRequestException or SocketException or IOException)
+        {
+            var hint = options.To is null ? "Is it running, and are you root?" : "Is it on, and is the address right?";
+            await errors.WriteLineAsync($"The supervisor does not answer on {client?.Where ?? options.To}: {(e.InnerException ?? e).Message}. {hint}");
+            return 1;
+        }
+        finally
+        {
+            client?.Dispose();
+        }
+    }
+
+    private static Client Open(CliOptions options, HostPaths paths)
+    {
+        if (options.To is not { } to) return Client.Local(paths.ApiSocket);
+        var key = options.Key ?? Environment.GetEnvironmentVariable("OSBUILD_KEY") ?? KnownKeys.OfUser().Find(to);
+        return Client.Remote(to, key ?? throw new FormatException($"The key of {to} is needed once: --key KEY ('supervisor key' on the device shows it)."));
+    }
+
+    private static Task<int> RunAsync(Client client, CliOptions options, TextWriter output, TextWriter errors) => options.Words switch
+    {
+        ["status"] => ShowAsync(client, "v1/status", ApiJson.Default.StatusReport, CliText.Status, options, output),
+        ["why", var service] => ShowAsync(client, "v1/why/" + Uri.EscapeDataString(service), ApiJson.Default.WhyReport, CliText.Why, options, output),
+        ["plan"] => ShowAsync(client, "v1/plan", ApiJson.Default.PlanReport, CliText.Plan, options, output),
+        ["logs"] or ["logs", _] => LogsAsync(client, options),
+        ["apply", var file] => PushCommand.ApplyAsync(client, file, output, errors),
+        ["push", var directory] => new PushCommand(client, output, errors).RunAsync(directory, !options.NoWait),
+        [("start" or "stop" or "restart") and var verb, var service] => DoAsync(client, $"v1/services/{Uri.EscapeDataString(service)}/{verb}"),
+        ["rollback", var app] => DoAsync(client, "v1/rollback/" + Uri.EscapeDataString(app)),
+        ["key"] => KeyAsync(client, options, output, errors),
+        _ => throw new FormatException(Usage),
+    };
+
+    private static async Task<int> ShowAsync<T>(Client client, string path, JsonTypeInfo<T> type, Func<T, string> show, CliOptions options, TextWriter output)
+    {
+        var report = await client.GetAsync(path, type);
+        await output.WriteLineAsync(options.Json ? JsonSerializer.Serialize(report, type) : show(report).TrimEnd());
         return 0;
     }
 
-    private static async Task<int> PostAsync(HttpClient client, string path, TextWriter errors)
+    private static async Task<int> LogsAsync(Client client, CliOptions options)
     {
-        using var answer = await client.PostAsync(path, null);
-        if (answer.IsSuccessStatusCode) return 0;
-        await errors.WriteAsync(await answer.Content.ReadAsStringAsync());
-        return 1;
+        var service = options.Words is [_, var name] ? "/" + Uri.EscapeDataString(name) : "";
+        var query = string.Join('&', ((string?[])[options.Follow ? "follow=1" : null, options.Times ? "times=1" : null, options.Tail is { } t ? "tail=" + Uri.EscapeDataString(t) : null, options.Since is { } s ? "since=" + Uri.EscapeDataString(s) : null]).OfType<string>());
+        await using var lines = await client.StreamAsync(new(HttpMethod.Get, $"v1/logs{service}?{query}"));
+        await using var to = Console.OpenStandardOutput();
+        await lines.CopyToAsync(to);
+        return 0;
     }
 
-    private static int Bad(TextWriter errors)
+    private static async Task<int> DoAsync(Client client, string path)
     {
-        errors.WriteLine(Usage);
-        return 2;
+        await client.PostAsync(path);
+        return 0;
     }
+
+    private static async Task<int> KeyAsync(Client client, CliOptions options, TextWriter output, TextWriter errors)
+    {
+        if (options.To is not null) throw new FormatException("The key is only shown on the device itself.");
+        if (options.New) await client.PostAsync("v1/key");
+        var report = await client.GetAsync("v1/key", ApiJson.Default.KeyReport);
+        if (report.Warning is { } warning) await errors.WriteLineAsync(warning);
+        await output.WriteLineAsync(report.Key);
+        return 0;
+    }
+}
+
+/// <summary>What was given on the command line; null when it makes no sense.</summary>
+internal sealed record CliOptions
+{
+    public List<string> Words { get; init; } = [];
+    public string? To { get; set; }
+    public string? Key { get; set; }
+    public string? Since { get; set; }
+    public string? Tail { get; set; }
+    public bool Json { get; set; }
+    public bool Follow { get; set; }
+    public bool Times { get; set; }
+    public bool New { get; set; }
+    public bool NoWait { get; set; }
+
+    public static CliOptions? Parse(string[] args)
+    {
+        var options = new CliOptions();
+        for (var i = 0; i < args.Length; i++)
+        {
+            switch (args[i])
+            {
+                case "--json": options.Json = true; break;
+                case "-f" or "--follow": options.Follow = true; break;
+                case "--times": options.Times = true; break;
+                case "--new": options.New = true; break;
+                case "--no-wait": options.NoWait = true; break;
+                case "--to" or "--key" or "--since" or "--tail" when i + 1 == args.Length: return null;
+                case "--to": options.To = args[++i]; break;
+                case "--key": options.Key = args[++i]; break;
+                case "--since": options.Since = args[++i]; break;
+                case "--tail": options.Tail = args[++i]; break;
+                case var word when word.StartsWith('-'): return null;
+                case var word: options.Words.Add(word); break;
+            }
+        }
+
+        return options.Fits() ? options : null;
+    }
+
+    /// <summary>Every option is one of the verb's own; nothing is ignored in silence.</summary>
+    private bool Fits() => Words switch
+    {
+        ["logs"] or ["logs", _] => !Json && !New && !NoWait,
+        ["status"] or ["plan"] or ["why", _] => Plain && !New && !NoWait,
+        ["push", _] => Plain && !Json && !New,
+        ["key"] => Plain && !Json && !NoWait,
+        ["apply" or "start" or "stop" or "restart" or "rollback", _] => Plain && !Json && !New && !NoWait,
+        _ => false,
+    };
+
+    private bool Plain => !Follow && !Times && Since is null && Tail is null;
 }

@@ -1,63 +1,71 @@
-using System.Globalization;
+using System.Collections.Concurrent;
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
 namespace OsBuild.Supervisor.Api;
 
-/// <summary>A request as far as the supervisor's faces need it.</summary>
-internal sealed record HttpRequest(string Method, string Path, IReadOnlyDictionary<string, string> Query, IReadOnlyDictionary<string, string> Headers, byte[] Body)
-{
-    public string? Header(string name) => Headers.GetValueOrDefault(name.ToLowerInvariant());
-}
-
-/// <summary>An answer: a body at once, or a stream that is written for as long as there is something to say.</summary>
-internal sealed record HttpAnswer(int Status, string ContentType, byte[] Body)
-{
-    public Func<Stream, CancellationToken, Task>? Stream { get; init; }
-    public IReadOnlyDictionary<string, string>? Headers { get; init; }
-
-    public static HttpAnswer Text(int status, string text) => new(status, "text/plain; charset=utf-8", Encoding.UTF8.GetBytes(text));
-
-    public static HttpAnswer Json(byte[] json, int status = 200) => new(status, "application/json", json);
-}
-
-/// <summary>HTTP/1.1 in the small: one listener, bounded requests, keep-alive, chunked streams. ASP.NET would double the supervisor.</summary>
+/// <summary>HTTP/1.1 in the small: bounded requests, keep-alive, chunked streams. ASP.NET would double the supervisor.</summary>
+/// <remarks>Nobody can hold it up: heads, bodies and every write have a time, connections are counted in all and per address, and a gate decides
+/// on the head alone, before a byte of the body is read.</remarks>
 internal sealed class HttpServer(Func<HttpRequest, CancellationToken, Task<HttpAnswer>> handle, int maxBody = 10 << 20)
 {
-    private const int MaxHead = 16 * 1024;
     private const int MaxConnections = 64;
+    private const int MaxPerAddress = 32;
     private static readonly TimeSpan HeadTime = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan BodyTime = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan WriteTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(1);
 
+    private readonly ConcurrentDictionary<IPAddress, int> addresses = new();
     private int connections;
+
+    /// <summary>Looks at a head; an answer refuses the request.</summary>
+    public Func<HttpRequest, HttpAnswer?> Gate { get; init; } = _ => null;
+
+    /// <summary>True for a call that takes its body as it comes, without limit of size or time.</summary>
+    public Func<HttpRequest, bool> Streams { get; init; } = _ => false;
 
     public async Task ListenAsync(Socket listener, CancellationToken stop)
     {
         while (true)
         {
             var client = await listener.AcceptAsync(stop);
-            if (Interlocked.Increment(ref connections) > MaxConnections)
+            var from = (client.RemoteEndPoint as IPEndPoint)?.Address;
+            if (!Enter(from))
             {
-                Interlocked.Decrement(ref connections);
                 client.Dispose();
                 continue;
             }
 
-            _ = ServeAsync(client, stop);
+            _ = ServeAsync(client, from, stop);
         }
     }
 
-    private async Task ServeAsync(Socket client, CancellationToken stop)
+    private bool Enter(IPAddress? from)
+    {
+        var mine = from is null ? 1 : addresses.AddOrUpdate(from, 1, (_, n) => n + 1);
+        if (Interlocked.Increment(ref connections) <= MaxConnections && mine <= MaxPerAddress) return true;
+        Leave(from);
+        return false;
+    }
+
+    private void Leave(IPAddress? from)
+    {
+        Interlocked.Decrement(ref connections);
+        if (from is not null && addresses.AddOrUpdate(from, 0, (_, n) => n - 1) == 0) addresses.TryRemove(new(from, 0));
+    }
+
+    private async Task ServeAsync(Socket client, IPAddress? from, CancellationToken stop)
     {
         try
         {
             using var owned = client;
+            if (from is not null) client.NoDelay = true;
             await using var stream = new NetworkStream(client);
-            var buffer = new List<byte>();
-            while (await ReadAsync(stream, buffer, stop) is { } request)
+            var reader = new HttpReader(stream, maxBody);
+            while (await ServeOneAsync(stream, reader, from, stop))
             {
-                var keep = request.Header("connection")?.Equals("close", StringComparison.OrdinalIgnoreCase) != true;
-                if (!await AnswerAsync(stream, request, keep, stop) || !keep) return;
             }
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
@@ -65,137 +73,115 @@ internal sealed class HttpServer(Func<HttpRequest, CancellationToken, Task<HttpA
         }
         finally
         {
-            Interlocked.Decrement(ref connections);
+            Leave(from);
         }
     }
 
-    private async Task<bool> AnswerAsync(NetworkStream stream, HttpRequest request, bool keep, CancellationToken stop)
+    /// <summary>One request and its answer. False when the connection is done.</summary>
+    private async Task<bool> ServeOneAsync(NetworkStream stream, HttpReader reader, IPAddress? from, CancellationToken stop)
     {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var (keep, watch) = (false, true);
         HttpAnswer answer;
         try
         {
-            answer = request.Method.Length == 0 ? HttpAnswer.Text(400, "bad request\n") : await handle(request, stop);
+            limit.CancelAfter(HeadTime);
+            if (await reader.HeadAsync(limit.Token) is not { } request) return false;
+            request = request with { From = from };
+            answer = Gate(request) ?? await TakeAsync(request);
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (BadRequestException e)
+        {
+            answer = HttpAnswer.Text(e.Status, e.Message + "\n");
+        }
+        catch (Exception e) when (e is not (OperationCanceledException or IOException))
         {
             answer = HttpAnswer.Text(500, e.Message + "\n");
         }
 
-        var head = new StringBuilder($"HTTP/1.1 {answer.Status} {Reason(answer.Status)}\r\nContent-Type: {answer.ContentType}\r\n");
-        foreach (var (name, value) in answer.Headers ?? new Dictionary<string, string>()) head.Append($"{name}: {value}\r\n");
-        if (answer.Stream is null)
+        return await AnswerAsync(stream, answer, keep && answer.Stream is null, watch, stop);
+
+        async Task<HttpAnswer> TakeAsync(HttpRequest request)
         {
-            head.Append($"Content-Length: {answer.Body.Length}\r\nConnection: {(keep ? "keep-alive" : "close")}\r\n\r\n");
-            await stream.WriteAsync(Encoding.ASCII.GetBytes(head.ToString()), stop);
-            await stream.WriteAsync(answer.Body, stop);
-            return request.Method.Length > 0;
+            if (request.Header("expect")?.Equals("100-continue", StringComparison.OrdinalIgnoreCase) == true) await stream.WriteAsync("HTTP/1.1 100 Continue\r\n\r\n"u8.ToArray(), limit.Token);
+            if (Streams(request))
+            {
+                limit.CancelAfter(Timeout.InfiniteTimeSpan);
+                watch = false;
+                return await handle(request with { Input = reader.Input(request) }, stop);
+            }
+
+            limit.CancelAfter(BodyTime);
+            request = request with { Body = await reader.BodyAsync(request, limit.Token) };
+            keep = request.Header("connection")?.Equals("close", StringComparison.OrdinalIgnoreCase) != true;
+            return await handle(request, stop);
+        }
+    }
+
+    private static async Task<bool> AnswerAsync(NetworkStream stream, HttpAnswer answer, bool keep, bool watch, CancellationToken stop)
+    {
+        var head = new StringBuilder($"HTTP/1.1 {answer.Status} {HttpAnswer.Reason(answer.Status)}\r\nContent-Type: {answer.ContentType}\r\n");
+        foreach (var (name, value) in answer.Headers ?? new Dictionary<string, string>()) head.Append($"{name}: {value}\r\n");
+        head.Append(answer.Stream is null ? $"Content-Length: {answer.Body.Length}\r\n" : "Transfer-Encoding: chunked\r\n").Append($"Connection: {(keep ? "keep-alive" : "close")}\r\n\r\n");
+        await WriteAsync(stream, (byte[])[.. Encoding.ASCII.GetBytes(head.ToString()), .. answer.Body], stop);
+        if (answer.Stream is null) return keep || await LingerAsync(stream, stop);
+        using var gone = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var end = watch ? EndAsync(stream, gone) : Task.CompletedTask;
+        try
+        {
+            await answer.Stream(new ChunkedStream(stream), gone.Token);
+            await WriteAsync(stream, "0\r\n\r\n"u8.ToArray(), stop);
+        }
+        finally
+        {
+            await gone.CancelAsync();
+            await end;
         }
 
-        head.Append("Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
-        await stream.WriteAsync(Encoding.ASCII.GetBytes(head.ToString()), stop);
-        await using (var chunked = new ChunkedStream(stream)) await answer.Stream(chunked, stop);
-        await stream.WriteAsync("0\r\n\r\n"u8.ToArray(), stop);
         return false;
     }
 
-    /// <summary>One request, or null when the other side is done. A malformed one has an empty method.</summary>
-    private async Task<HttpRequest?> ReadAsync(NetworkStream stream, List<byte> buffer, CancellationToken stop)
+    /// <summary>Gives up on a reader that takes nothing for a while.</summary>
+    private static async ValueTask WriteAsync(NetworkStream stream, ReadOnlyMemory<byte> block, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        limit.CancelAfter(HeadTime);
-        var chunk = new byte[8192];
-        int end;
-        while ((end = EndOfHead(buffer)) < 0)
-        {
-            if (buffer.Count > MaxHead) return Bad();
-            var count = await stream.ReadAsync(chunk, limit.Token);
-            if (count == 0) return null;
-            buffer.AddRange(chunk.AsSpan(0, count));
-        }
-
-        var lines = Encoding.Latin1.GetString([.. buffer[..end]]).Split("\r\n");
-        buffer.RemoveRange(0, end + 4);
-        var first = lines[0].Split(' ');
-        if (first.Length != 3 || !first[1].StartsWith('/') || !first[2].StartsWith("HTTP/1.", StringComparison.Ordinal)) return Bad();
-        var headers = new Dictionary<string, string>();
-        foreach (var line in lines[1..])
-        {
-            var colon = line.IndexOf(':');
-            if (colon < 1) return Bad();
-            headers[line[..colon].ToLowerInvariant()] = line[(colon + 1)..].Trim();
-        }
-
-        limit.CancelAfter(BodyTime);
-        if (await BodyAsync(stream, buffer, headers, limit.Token) is not { } body) return Bad();
-        var question = first[1].IndexOf('?');
-        var query = new Dictionary<string, string>();
-        foreach (var pair in question < 0 ? [] : first[1][(question + 1)..].Split('&', StringSplitOptions.RemoveEmptyEntries))
-        {
-            var equals = pair.IndexOf('=');
-            query[Uri.UnescapeDataString(equals < 0 ? pair : pair[..equals])] = equals < 0 ? "" : Uri.UnescapeDataString(pair[(equals + 1)..].Replace('+', ' '));
-        }
-
-        return new(first[0], Uri.UnescapeDataString(question < 0 ? first[1] : first[1][..question]), query, headers, body);
+        limit.CancelAfter(WriteTime);
+        await stream.WriteAsync(block, limit.Token);
     }
 
-    private async Task<byte[]?> BodyAsync(NetworkStream stream, List<byte> buffer, Dictionary<string, string> headers, CancellationToken stop)
+    /// <summary>Whoever listens to a stream writes nothing more: a read that ends means that he is gone.</summary>
+    private static async Task EndAsync(NetworkStream stream, CancellationTokenSource gone)
     {
-        if (headers.GetValueOrDefault("expect")?.Equals("100-continue", StringComparison.OrdinalIgnoreCase) == true) await stream.WriteAsync("HTTP/1.1 100 Continue\r\n\r\n"u8.ToArray(), stop);
-        if (headers.GetValueOrDefault("transfer-encoding")?.Contains("chunked", StringComparison.OrdinalIgnoreCase) == true) return await ChunksAsync(stream, buffer, stop);
-        if (!headers.TryGetValue("content-length", out var text)) return [];
-        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var length) || length > maxBody) return null;
-        await FillAsync(stream, buffer, length, stop);
-        byte[] body = [.. buffer[..length]];
-        buffer.RemoveRange(0, length);
-        return body;
-    }
-
-    private async Task<byte[]?> ChunksAsync(NetworkStream stream, List<byte> buffer, CancellationToken stop)
-    {
-        var body = new List<byte>();
-        while (true)
+        try
         {
-            int line;
-            while ((line = buffer.IndexOf((byte)'\n')) < 0)
+            var nothing = new byte[64];
+            while (await stream.ReadAsync(nothing, gone.Token) > 0)
             {
-                if (buffer.Count > MaxHead) return null;
-                await FillAsync(stream, buffer, buffer.Count + 1, stop);
             }
-
-            var size = Encoding.ASCII.GetString([.. buffer[..line]]).Split(';')[0].Trim();
-            buffer.RemoveRange(0, line + 1);
-            if (!int.TryParse(size, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var length) || length < 0 || body.Count + length > maxBody) return null;
-            await FillAsync(stream, buffer, length + 2, stop);
-            body.AddRange(buffer[..length]);
-            buffer.RemoveRange(0, length + 2);
-            if (length == 0) return [.. body];
         }
-    }
-
-    private static async Task FillAsync(NetworkStream stream, List<byte> buffer, int length, CancellationToken stop)
-    {
-        var chunk = new byte[8192];
-        while (buffer.Count < length)
+        catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
         {
-            var count = await stream.ReadAsync(chunk, stop);
-            if (count == 0) throw new IOException("the request ended early");
-            buffer.AddRange(chunk.AsSpan(0, count));
         }
+
+        await gone.CancelAsync();
     }
 
-    private static int EndOfHead(List<byte> buffer)
+    /// <summary>A close with unread bytes resets the connection, and the answer may be lost with it: the rest is read for a moment first.</summary>
+    private static async Task<bool> LingerAsync(NetworkStream stream, CancellationToken stop)
     {
-        for (var i = 0; i + 3 < buffer.Count; i++)
-            if (buffer[i] == '\r' && buffer[i + 1] == '\n' && buffer[i + 2] == '\r' && buffer[i + 3] == '\n') return i;
-        return -1;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(LingerTime);
+        stream.Socket.Shutdown(SocketShutdown.Send);
+        var rest = new byte[8192];
+        while (await stream.ReadAsync(rest, limit.Token) > 0)
+        {
+        }
+
+        return false;
     }
-
-    private static HttpRequest Bad() => new("", "/", new Dictionary<string, string>(), new Dictionary<string, string>(), []);
-
-    private static string Reason(int status) => status switch { 200 => "OK", 202 => "Accepted", 204 => "No Content", 400 => "Bad Request", 401 => "Unauthorized", 404 => "Not Found", 405 => "Method Not Allowed", 409 => "Conflict", 422 => "Unprocessable Content", 423 => "Locked", 503 => "Service Unavailable", _ => "Status" };
 
     /// <summary>Writes every block as one chunk and sends it at once.</summary>
-    private sealed class ChunkedStream(Stream inner) : Stream
+    private sealed class ChunkedStream(NetworkStream inner) : Stream
     {
         public override bool CanRead => false;
         public override bool CanSeek => false;
@@ -210,9 +196,10 @@ internal sealed class HttpServer(Func<HttpRequest, CancellationToken, Task<HttpA
             var head = Encoding.ASCII.GetBytes($"{buffer.Length:x}\r\n", block);
             buffer.CopyTo(block.AsMemory(head));
             "\r\n"u8.CopyTo(block.AsSpan(head + buffer.Length));
-            await inner.WriteAsync(block.AsMemory(0, head + buffer.Length + 2), cancellationToken);
+            await HttpServer.WriteAsync(inner, block.AsMemory(0, head + buffer.Length + 2), cancellationToken);
         }
 
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
         public override void Write(byte[] buffer, int offset, int count) => WriteAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
         public override void Flush() { }
         public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();

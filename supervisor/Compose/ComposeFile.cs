@@ -16,22 +16,25 @@ internal static class ComposeFile
     /// <param name="read">The bytes of a file beside it, or null.</param>
     /// <param name="file">Its name, for remarks.</param>
     /// <param name="hostDirectory">Where relative bind sources lie on the device.</param>
-    /// <param name="allowBuild">A local push builds images itself.</param>
-    public static ComposeResult Read(string text, string? environment = null, Func<string, byte[]?>? read = null, string file = "compose.yaml", string hostDirectory = "/data/apps", bool allowBuild = false)
+    /// <param name="built">The image that was built for a service with <c>build:</c>, or null; without it nothing can be built.</param>
+    public static ComposeResult Read(string text, string? environment = null, Func<string, byte[]?>? read = null, string file = "compose.yaml", string hostDirectory = "/data/apps", Func<string, string?>? built = null)
     {
         var diagnostics = new Diagnostics();
         var variables = environment is null ? new() : DotEnv.Read(".env", environment, diagnostics);
-        var sources = new ComposeSources(variables, read ?? (_ => null), hostDirectory) { AllowBuild = allowBuild };
+        var sources = new ComposeSources(variables, read ?? (_ => null), hostDirectory) { Built = built };
         var composition = new Composition(sources, diagnostics);
         if (composition.Load(file, text) is not { } root) return new(null, diagnostics.All);
-        var release = new Reading(root, sources, diagnostics).Run();
-        return new(diagnostics.HasErrors ? null : release, diagnostics.All);
+        var reading = new Reading(root, sources, diagnostics);
+        var release = reading.Run();
+        return new(diagnostics.HasErrors ? null : release, diagnostics.All) { Builds = reading.Builds };
     }
 
     /// <summary>One reading of a whole tree.</summary>
     private sealed class Reading(MapNode root, ComposeSources sources, Diagnostics diagnostics)
     {
         private readonly Values values = new(diagnostics);
+
+        public List<BuildSpec> Builds { get; } = [];
 
         public Release Run()
         {
@@ -80,10 +83,20 @@ internal static class ComposeFile
                 if (name.Length == 0 || name.Length > 63 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')) diagnostics.Error(value, $"'{name}' is not a service name; use letters, digits, '.', '_' and '-'");
                 else if (value is not MapNode service) diagnostics.Error(value, $"must be a map, but is {value.Kind}");
                 else if (values.List(service["profiles"]) is { Count: > 0 } profiles && !active.Contains("*") && !profiles.Intersect(active).Any()) continue;
-                else if (reader.Read(service with { Path = "services." + name }) is { } read) list.Add(read with { Name = name });
+                else if (reader.Read(service with { Path = "services." + name }) is { } read) list.Add(Built(service, read with { Name = name }));
             }
 
             return list;
+        }
+
+        /// <summary>What was built for the service is its image, whatever the file calls it; it is nowhere else to be had.</summary>
+        private Service Built(MapNode map, Service service)
+        {
+            if (sources.Built is not { } built || map["build"] is not { IsNull: false } build) return service;
+            if (new BuildReader(diagnostics, values).Read(service.Name, build) is { } spec) Builds.Add(spec);
+            if (built(service.Name) is { } image) return service with { Image = image, Pull = PullPolicy.Never };
+            diagnostics.Error(build, "was not built; run 'supervisor push' again");
+            return service;
         }
 
         private void DefineFiles(string kind)

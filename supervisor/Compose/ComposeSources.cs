@@ -7,8 +7,8 @@ internal sealed class ComposeSources(IReadOnlyDictionary<string, string> variabl
 
     public IReadOnlyDictionary<string, string> Variables { get; } = variables;
 
-    /// <summary>True for a local push, where images are built before they are run.</summary>
-    public bool AllowBuild { get; init; }
+    /// <summary>For a local push, which builds images before they are run: the image of a service. Null where nothing is built.</summary>
+    public Func<string, string?>? Built { get; init; }
 
     /// <summary>The bytes of a file beside the compose file, or null. Paths do not leave that folder.</summary>
     public byte[]? Read(string path)

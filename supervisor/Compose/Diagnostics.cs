@@ -28,6 +28,9 @@ internal sealed class Diagnostics
 /// <summary>What a compose file says about what should run, or all that is wrong with it.</summary>
 internal sealed record ComposeResult(State.Release? Release, List<Diagnostic> Diagnostics)
 {
+    /// <summary>What is to be built before the release can run; only where building is allowed.</summary>
+    public List<BuildSpec> Builds { get; init; } = [];
+
     public IEnumerable<Diagnostic> Errors => Diagnostics.Where(d => d.IsError);
 
     /// <summary>The errors as one text, a line each.</summary>

@@ -31,7 +31,7 @@ internal sealed partial class ServiceReader(Diagnostics diagnostics, ComposeSour
         var service = new Service { Name = map.Key, Image = "" };
         foreach (var (key, node) in map.Entries)
         {
-            if (key.StartsWith("x-", StringComparison.Ordinal) || key is "extends" or "profiles" || key == "build" && sources.AllowBuild) continue;
+            if (key.StartsWith("x-", StringComparison.Ordinal) || key is "extends" or "profiles" || key == "build" && sources.Built is not null) continue;
             if (Refused.TryGetValue(key, out var reason)) diagnostics.Error(node, reason);
             else if (ReadPolicy(key, node, service) is { } read) service = read;
             else if ((ReadProcess(key, node, container) ?? ReadPlaces(key, node, container) ?? ReadRights(key, node, container) ?? ReadLimits(key, node, container)) is { } spec) container = spec;
@@ -43,7 +43,7 @@ internal sealed partial class ServiceReader(Diagnostics diagnostics, ComposeSour
         container = WithFiles(map, container);
         service = service with { Container = container };
         if (map["deploy"] is MapNode deploy) service = ReadDeploy(deploy, service);
-        if (map["image"] is null && !(sources.AllowBuild && map["build"] is not null)) diagnostics.Error(map, "has no image");
+        if (map["image"] is null && !(sources.Built is not null && map["build"] is not null)) diagnostics.Error(map, "has no image");
         service = UpdateLabels.Apply(service, (_, message) => diagnostics.Error(map["labels"] ?? map, message));
         Check(map, service);
         return service;
@@ -92,7 +92,7 @@ internal sealed partial class ServiceReader(Diagnostics diagnostics, ComposeSour
             "never" => service with { Pull = PullPolicy.Never },
             "daily" => service with { Pull = PullPolicy.Every, PullEvery = TimeSpan.FromDays(1) },
             "weekly" => service with { Pull = PullPolicy.Every, PullEvery = TimeSpan.FromDays(7) },
-            "build" when sources.AllowBuild => service with { Pull = PullPolicy.Never },
+            "build" when sources.Built is not null => service with { Pull = PullPolicy.Never },
             _ => Refuse(node, $"must be missing, always, never, daily, weekly or every_<time>, not '{text}'", service),
         };
     }

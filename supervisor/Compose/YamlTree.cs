@@ -1,5 +1,5 @@
+using OsBuild.Supervisor.Yaml;
 using YamlDotNet.Core;
-using YamlDotNet.RepresentationModel;
 
 namespace OsBuild.Supervisor.Compose;
 
@@ -31,11 +31,10 @@ internal sealed class YamlTree(string file, Interpolation variables, Diagnostics
                 return null;
             }
 
-            var stream = new YamlStream();
-            stream.Load(new StringReader(text));
-            if (stream.Documents.Count == 0) return new MapNode(file, 1, "", []);
-            if (stream.Documents.Count > 1) diagnostics.Error(start, "the file has several documents; only one is read");
-            var root = Convert(stream.Documents[0].RootNode, "", 0);
+            var documents = YamlReader.Documents(text);
+            if (documents.Count == 0) return new MapNode(file, 1, "", []);
+            if (documents.Count > 1) diagnostics.Error(start, "the file has several documents; only one is read");
+            var root = Convert(documents[0], "", 0);
             if (root is MapNode map) return map;
             if (root is { IsNull: true }) return new MapNode(file, 1, "", []);
             diagnostics.Error(root, $"the file must be a map with services, but is {root.Kind}");
@@ -85,15 +84,13 @@ internal sealed class YamlTree(string file, Interpolation variables, Diagnostics
         switch (node)
         {
             case YamlScalarNode scalar:
-                var plain = scalar.Style is ScalarStyle.Plain or ScalarStyle.Any;
-                var here = new ScalarNode(file, line, path, scalar.Value ?? "", plain);
-                var reset = !scalar.Tag.IsEmpty && scalar.Tag.Value == "!reset";
-                return reset ? here with { Value = "", Plain = true } : here with { Value = variables.Apply(here, diagnostics) };
+                var here = new ScalarNode(file, line, path, scalar.Value, scalar.Plain);
+                return scalar.Tag == "!reset" ? here with { Value = "", Plain = true } : here with { Value = variables.Apply(here, diagnostics) };
             case YamlSequenceNode list:
-                if (!list.Tag.IsEmpty && list.Tag.Value == "!reset") return new ScalarNode(file, line, path, "", Plain: true);
+                if (list.Tag == "!reset") return new ScalarNode(file, line, path, "", Plain: true);
                 return new ListNode(file, line, path, [.. list.Children.Select((c, i) => Convert(c, $"{path}[{i}]", depth + 1))]);
             case YamlMappingNode map:
-                if (!map.Tag.IsEmpty && map.Tag.Value == "!reset") return new ScalarNode(file, line, path, "", Plain: true);
+                if (map.Tag == "!reset") return new ScalarNode(file, line, path, "", Plain: true);
                 return ConvertMap(map, path, depth);
             default:
                 throw new YamlException(node.Start, node.End, "an unknown kind of value");
@@ -106,10 +103,10 @@ internal sealed class YamlTree(string file, Interpolation variables, Diagnostics
         var merged = new List<MapNode>();
         foreach (var (keyNode, valueNode) in map.Children)
         {
-            if (keyNode is not YamlScalarNode { Value: { } key }) throw new YamlException(keyNode.Start, keyNode.End, "a key must be a single value");
+            if (keyNode is not YamlScalarNode { Value: var key }) throw new YamlException(keyNode.Start, keyNode.End, "a key must be a single value");
             if (key == "<<")
             {
-                foreach (var source in valueNode is YamlSequenceNode several ? several.Children.AsEnumerable() : [valueNode])
+                foreach (var source in valueNode is YamlSequenceNode several ? several.Children : [valueNode])
                     if (Convert(source, path, depth + 1) is MapNode other) merged.Add(other);
                     else throw new YamlException(source.Start, source.End, "'<<' needs a map or a list of maps");
                 continue;

@@ -152,6 +152,16 @@ internal static class CreateParameters
         }
     }
 
+    /// <summary>Bounded whatever the engine's own default is: a service that talks too much must not fill the disk.</summary>
+    private static LogConfig Log(ContainerSpec spec)
+    {
+        var options = new Dictionary<string, string>(spec.LogOptions ?? []);
+        if (spec.LogDriver is not (null or "local" or "json-file")) return new() { Type = spec.LogDriver, Config = options };
+        options.TryAdd("max-size", "2m");
+        options.TryAdd("max-file", "3");
+        return new() { Type = spec.LogDriver ?? "local", Config = options };
+    }
+
     private static HostConfig Host(Release release, Service service)
     {
         var spec = service.Container;
@@ -202,7 +212,7 @@ internal static class CreateParameters
             StorageOpt = spec.StorageOpt!,
             Runtime = spec.Runtime!,
             Annotations = spec.Annotations!,
-            LogConfig = spec.LogDriver is null && spec.LogOptions is null ? null! : new() { Type = spec.LogDriver ?? "", Config = spec.LogOptions! },
+            LogConfig = Log(spec),
             Tmpfs = (spec.Mounts ?? []).Where(m => m is { Kind: MountKind.Tmpfs, TmpfsOptions: not null }).ToDictionary(m => m.Target, m => m.TmpfsOptions!),
             BlkioWeight = (ushort)(spec.Blkio?.Weight ?? 0),
             BlkioWeightDevice = spec.Blkio?.WeightDevice?.Select(r => new WeightDevice { Path = r.Path, Weight = (ushort)r.Rate }).ToList()!,

@@ -112,6 +112,18 @@ internal sealed class EngineClient : IDisposable
         watch.ThrowIfFailed();
     }
 
+    /// <summary>Builds an image from a tar of files and gives its id. The engine's words come as they are said.</summary>
+    public async Task<string> BuildAsync(ImageBuildParameters parameters, Stream context, Action<string> said, CancellationToken stop)
+    {
+        var watch = new StreamWatch(message =>
+        {
+            if ((message.Stream ?? message.Status) is { Length: > 0 } text) said(text);
+        });
+        await Call(null, c => docker.Images.BuildImageFromDockerfileAsync(parameters, context, null, null, watch, c), stop);
+        watch.ThrowIfFailed();
+        return (await InspectImageAsync(parameters.Tags![0], stop) ?? throw new EngineRefusedException(null, "the engine does not know the image it built")).ID;
+    }
+
     public Task TagAsync(string id, string repository, string tag, CancellationToken stop) => Call(Quick, c => docker.Images.TagImageAsync(id, new() { RepositoryName = repository, Tag = tag }, c), stop);
 
     public Task<ImageInspectResponse?> InspectImageAsync(string name, CancellationToken stop) => OrNull(() => Call(Quick, c => docker.Images.InspectImageAsync(name, c), stop));
@@ -125,7 +137,13 @@ internal sealed class EngineClient : IDisposable
 
     public Task<MultiplexedStream> LogsAsync(string id, ContainerLogsParameters parameters, CancellationToken stop) => Call(null, c => docker.Containers.GetContainerLogsAsync(id, parameters, c), stop);
 
-    public Task StatsAsync(string id, Action<ContainerStatsResponse> onStats, CancellationToken stop) => Call(Quick, c => docker.Containers.GetContainerStatsAsync(id, new() { Stream = false }, new Sink<ContainerStatsResponse>(onStats), c), stop);
+    /// <summary>The counters of a running container, taken at once; null when it is gone.</summary>
+    public async Task<ContainerStatsResponse?> StatsAsync(string id, CancellationToken stop)
+    {
+        ContainerStatsResponse? stats = null;
+        await Gone(() => Call(Quick, c => docker.Containers.GetContainerStatsAsync(id, new() { Stream = false, OneShot = true }, new Sink<ContainerStatsResponse>(s => stats = s), c), stop));
+        return stats;
+    }
 
     /// <summary>The client itself, for faces that need more of the engine than the reconciler does.</summary>
     public DockerClient Docker => docker;

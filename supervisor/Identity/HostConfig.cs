@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
+using OsBuild.Supervisor.Yaml;
 using YamlDotNet.Core;
-using YamlDotNet.RepresentationModel;
 
 namespace OsBuild.Supervisor.Identity;
 
@@ -65,10 +65,9 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
     {
         try
         {
-            var stream = new YamlStream();
-            stream.Load(new StringReader(text));
-            if (stream.Documents.Count == 0) return Empty;
-            if (stream.Documents[0].RootNode is not YamlMappingNode root)
+            var documents = YamlReader.Documents(text);
+            if (documents.Count == 0) return Empty;
+            if (documents[0] is not YamlMappingNode root)
             {
                 log("config.yaml is not a list of keys with values; ignoring it");
                 return Empty;

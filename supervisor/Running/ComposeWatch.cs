@@ -1,3 +1,4 @@
+using System.Text.Json;
 using OsBuild.Supervisor.Compose;
 using OsBuild.Supervisor.State;
 using Serilog;
@@ -17,7 +18,8 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
     /// <summary>True while another master decides; afterwards the file counts again.</summary>
     public Func<bool> Yields { get; init; } = () => false;
 
-    private string Handed => Path.Combine(paths.State, "compose");
+    /// <summary>What was handed over, as one file: it is there whole or not at all.</summary>
+    private string Handed => Path.Combine(paths.State, "compose.json");
 
     public async Task RunAsync(CancellationToken stop)
     {
@@ -40,13 +42,15 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
     {
         try
         {
-            foreach (var directory in (string[])[Handed, paths.Boot])
+            if (File.Exists(Handed))
             {
-                if (Names.Select(n => Path.Combine(directory, n)).FirstOrDefault(File.Exists) is not { } file) continue;
-                var stamp = Stamp(directory);
-                if (stamp == seen) return;
-                seen = stamp;
-                Apply(Read(file, directory), file);
+                if (Changed($"{Handed} {new FileInfo(Handed).LastWriteTimeUtc.Ticks}")) Apply(Read(Handover.Parse(File.ReadAllBytes(Handed))), "the compose file that was handed over");
+                return;
+            }
+
+            if (Names.Select(n => Path.Combine(paths.Boot, n)).FirstOrDefault(File.Exists) is { } file)
+            {
+                if (Changed(Stamp(paths.Boot))) Apply(Read(file, paths.Boot), file);
                 return;
             }
 
@@ -54,35 +58,38 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
             seen = "";
             reconciler.Report("compose", "the compose file is gone; what it started goes on");
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
             reconciler.Report("compose", $"the compose file cannot be read: {e.Message}");
         }
     }
 
     /// <summary>Checks a compose file and, when nothing is wrong, keeps it as the target. Gives what is wrong.</summary>
-    public ComposeResult HandOver(string text, string? environment)
+    public ComposeResult HandOver(Handover handover)
     {
-        var result = ComposeFile.Read(text, environment, file: "compose.yaml", hostDirectory: new Places(paths).AppFiles);
+        var result = Read(handover);
         if (result.Release is null) return result;
-        lock (gate)
-        {
-            // The file and its variables are two, so nobody looks in between.
-            Directory.CreateDirectory(Handed);
-            Write(Path.Combine(Handed, ".env"), environment ?? "");
-            Write(Path.Combine(Handed, Names[0]), text);
-            if (!Yields()) LookAlone();
-        }
-
+        Write(Handed, handover.ToJson());
+        if (!Yields()) Look();
         return result;
     }
 
     /// <summary>Forgets a compose file handed over by the API; the one of the boot partition counts again.</summary>
     public void TakeBack()
     {
-        foreach (var file in Directory.Exists(Handed) ? Directory.GetFiles(Handed) : []) File.Delete(file);
+        File.Delete(Handed);
         Look();
     }
+
+    private bool Changed(string stamp)
+    {
+        if (stamp == seen) return false;
+        seen = stamp;
+        return true;
+    }
+
+    private ComposeResult Read(Handover handover) => ComposeFile.Read(handover.Compose, handover.Environment, name => handover.Files.GetValueOrDefault(name), "compose.yaml", new Places(paths).AppFiles,
+        handover.Built.Count == 0 ? null : service => handover.Built.GetValueOrDefault(service));
 
     private ComposeResult Read(string file, string directory)
     {
@@ -101,11 +108,11 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
     private static string Stamp(string directory) => directory + string.Concat(new DirectoryInfo(directory).EnumerateFiles().Where(f => f.Length < YamlTree.MaxLength).OrderBy(f => f.Name, StringComparer.Ordinal)
         .Select(f => $"|{f.Name} {f.Length} {f.LastWriteTimeUtc.Ticks}"));
 
-    private static void Write(string path, string text)
+    private static void Write(string path, byte[] bytes)
     {
-        using (var file = new FileStream(path + ".new", FileMode.Create, FileAccess.Write))
+        using (var file = new FileStream(path + ".new", new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
         {
-            file.Write(System.Text.Encoding.UTF8.GetBytes(text));
+            file.Write(bytes);
             file.Flush(flushToDisk: true);
         }
 

@@ -15,6 +15,9 @@ internal sealed class History(string directory)
     private readonly Queue<HistoryEntry> entries = new();
     private readonly Lock gate = new();
 
+    /// <summary>Called for every entry of this life.</summary>
+    public event Action<HistoryEntry>? Added;
+
     /// <summary>Reads what earlier lives wrote; damaged lines are left out.</summary>
     public static History Open(string directory)
     {
@@ -60,6 +63,8 @@ internal sealed class History(string directory)
                 // Explaining is worth less than going on; memory still has the entry.
             }
         }
+
+        Added?.Invoke(entry);
     }
 
     public List<HistoryEntry> Of(string? service, int last)

@@ -11,10 +11,16 @@ internal sealed record HostPaths(string Boot, string State, string Data, string 
     /// <summary>The worker's own API socket.</summary>
     public string ApiSocket => Path.Combine(Run, "supervisor.sock");
 
+    /// <summary>TCP port of the API and the page; 0 takes a free one (its number is in <c>Run/api-port</c>).</summary>
+    public int ApiPort { get; init; } = 8008;
+
     public static HostPaths FromEnvironment() => new(
         Environment.GetEnvironmentVariable("OSBUILD_BOOT") ?? "/boot",
         Environment.GetEnvironmentVariable("OSBUILD_STATE") ?? "/state",
         Environment.GetEnvironmentVariable("OSBUILD_DATA") ?? "/data",
         Environment.GetEnvironmentVariable("OSBUILD_RUN") ?? "/run/osbuild",
-        Environment.GetEnvironmentVariable("OSBUILD_ENGINE") ?? "/run/docker.sock");
+        Environment.GetEnvironmentVariable("OSBUILD_ENGINE") ?? "/run/docker.sock")
+    {
+        ApiPort = int.TryParse(Environment.GetEnvironmentVariable("OSBUILD_PORT"), out var port) ? port : 8008,
+    };
 }

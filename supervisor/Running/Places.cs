@@ -1,3 +1,4 @@
+using OsBuild.Supervisor.Logs;
 using OsBuild.Supervisor.State;
 
 namespace OsBuild.Supervisor.Running;
@@ -15,6 +16,9 @@ internal sealed class Places(HostPaths paths)
 
     /// <summary>Relative bind sources of a compose file.</summary>
     public string AppFiles => Path.Combine(paths.Data, "apps-data");
+
+    /// <summary>The last words of containers that were removed.</summary>
+    public KeptLogs KeptLogs { get; } = new(Path.Combine(paths.Data, "supervisor", "logs"));
 
     public string[] Archives => [Path.Combine(paths.Boot, "apps"), Path.Combine(paths.Data, "apps")];
 

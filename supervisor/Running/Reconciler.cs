@@ -333,6 +333,11 @@ internal sealed class Reconciler : IAsyncDisposable
 
     public void Report(string part, string? text) => Problem(part, text);
 
+    public SortedDictionary<string, string> CurrentProblems()
+    {
+        lock (gate) return new(Problems);
+    }
+
     private async Task SleepAsync(TimeSpan time, CancellationToken stop)
     {
         try

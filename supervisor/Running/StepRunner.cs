@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Docker.DotNet.Models;
 using OsBuild.Supervisor.Engine;
+using OsBuild.Supervisor.Logs;
 using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.State;
 using Tmds.Linux;
@@ -17,6 +18,11 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
     public Dictionary<string, int> Percents()
     {
         lock (Progress) return Progress.ToDictionary(p => p.Key, p => int.TryParse(p.Value.Split(' ') is [.., var percent, "%"] ? percent : "", out var number) ? number : 0);
+    }
+
+    public SortedDictionary<string, string> Downloads()
+    {
+        lock (Progress) return new(Progress);
     }
 
     /// <summary>The registry login for a reference, when a master has one.</summary>
@@ -47,7 +53,7 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
             case Step.Create s: await CreateAsync(s, stop); break;
             case Step.Start s: await StartAsync(s, stop); break;
             case Step.Stop s: await StopAsync(s, stop); break;
-            case Step.Remove s: await engine.RemoveAsync(s.ContainerId, stop); break;
+            case Step.Remove s: await RemoveAsync(s.ContainerId, stop); break;
             case Step.Rename s: await engine.RenameAsync(s.ContainerId, s.NewName, stop); break;
             case Step.Publish s: relays.Publish(s.ServiceKey, s.ContainerId, s.Address, s.Ports, clock()); break;
             case Step.Withdraw s: relays.Withdraw(s.ServiceKey); break;
@@ -71,6 +77,13 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
         {
             if (step.LockOf is { } taken) places.ReleaseLock(taken);
         }
+    }
+
+    private async Task RemoveAsync(string id, CancellationToken stop)
+    {
+        if (await engine.InspectAsync(id, stop) is { Config.Labels: { } labels } && labels.TryGetValue(EngineLabels.App, out var app) && labels.TryGetValue(EngineLabels.Service, out var service))
+            await places.KeptLogs.KeepAsync(engine, id, app, service, stop);
+        await engine.RemoveAsync(id, stop);
     }
 
     private async Task FetchAsync(string reference, CancellationToken stop)

@@ -4,7 +4,9 @@ using OsBuild.Supervisor.Clock;
 using OsBuild.Supervisor.DeviceApi;
 using OsBuild.Supervisor.Fleet;
 using OsBuild.Supervisor.Logs;
+using OsBuild.Supervisor.Metrics;
 using OsBuild.Supervisor.Network;
+using OsBuild.Supervisor.Push;
 using OsBuild.Supervisor.State;
 using Serilog;
 
@@ -55,15 +57,21 @@ internal static class Worker
         local.Resume();
         // One master at a time: a push while it lasts, else the fleet when there is one, else the compose file.
         var compose = new ComposeWatch(paths, reconciler, log) { Yields = () => fleet is not null || local.Active };
-        var api = new LocalApi(paths, reconciler, compose);
         var device = new DeviceServer(new(paths, reconciler, config, keys, local, fleet) { Power = Power });
+        using var sampler = new Sampler(reconciler.Engine, () => reconciler.Seen?.Containers ?? [], [("data", paths.Data), ("state", paths.State), ("boot", paths.Boot)]);
+        var events = new EventHub();
+        reconciler.History.Added += events.Observe;
+        reconciler.Observed += state => events.Observe(state, DateTimeOffset.UtcNow);
+        var routes = new Routes(reconciler, compose, new Reports(paths, reconciler), new ServiceLogs(reconciler.Engine, places.KeptLogs), events, sampler, new Builds(reconciler.Engine));
+        var key = AccessKey.LoadOrMake(places.StateDirectory);
         await Task.WhenAll(
             Keep("reconciler", reconciler.RunAsync, log, stop),
             Keep("compose file", compose.RunAsync, log, stop),
             Keep("fleet", fleet is null ? Idle : fleet.RunAsync, log, stop),
             Keep("device API", fleet is not null || config.DevelopmentMode ? device.RunAsync : Idle, log, stop),
             Keep("engine relay", config.DevelopmentMode ? t => EngineRelay.RunAsync(new(System.Net.IPAddress.IPv6Any, EngineRelay.Port), paths.EngineSocket, t) : Idle, log, stop),
-            Keep("local API", api.RunAsync, log, stop));
+            Keep("local API", new LocalApi(paths, routes, key).RunAsync, log, stop),
+            Keep("network API", new NetworkApi(paths, routes, key, log).RunAsync, log, stop));
         log.Information("stopping the containers");
         await reconciler.ShutdownAsync(budget);
         log.Information("the containers are stopped");

@@ -23,7 +23,7 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
     {
         (Engine, Number) = (engine, Interlocked.Increment(ref count));
         Root = Path.Combine(root ?? "/tmp", $"osb-dev-{Environment.ProcessId}-{Number}");
-        Paths = new HostPaths(Path.Combine(Root, "boot"), Path.Combine(Root, "state"), Path.Combine(Root, "data"), Path.Combine(Root, "run"), fixture.Socket);
+        Paths = new HostPaths(Path.Combine(Root, "boot"), Path.Combine(Root, "state"), Path.Combine(Root, "data"), Path.Combine(Root, "run"), fixture.Socket) { ApiPort = 0 };
         foreach (var directory in (string[])[Paths.Boot, Paths.State, Paths.Data, Paths.Run]) Directory.CreateDirectory(directory);
     }
 
@@ -87,7 +87,7 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
     public Process StartProcess(Action<Process, string> onLine)
     {
         var start = new ProcessStartInfo("dotnet") { ArgumentList = { Path.Combine(AppContext.BaseDirectory, "supervisor.dll"), "worker", "--containers-only" }, RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[("BOOT", Paths.Boot), ("STATE", Paths.State), ("DATA", Paths.Data), ("RUN", Paths.Run), ("ENGINE", Paths.EngineSocket)]) start.Environment["OSBUILD_" + name] = value;
+        foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[("BOOT", Paths.Boot), ("STATE", Paths.State), ("DATA", Paths.Data), ("RUN", Paths.Run), ("ENGINE", Paths.EngineSocket), ("PORT", "0")]) start.Environment["OSBUILD_" + name] = value;
         var process = Process.Start(start)!;
         process.OutputDataReceived += (_, e) =>
         {

@@ -1,0 +1,150 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using OsBuild.Supervisor.Engine;
+using OsBuild.Supervisor.Logs;
+using OsBuild.Supervisor.Metrics;
+using OsBuild.Supervisor.Planning;
+using OsBuild.Supervisor.Push;
+using OsBuild.Supervisor.Running;
+using OsBuild.Supervisor.State;
+
+namespace OsBuild.Supervisor.Api;
+
+/// <summary>The supervisor's own API: one table for the socket on the device and for the network.</summary>
+internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Reports reports, ServiceLogs logs, EventHub events, Sampler sampler, Builds builds)
+{
+    public async Task<HttpAnswer> HandleAsync(HttpRequest request, CancellationToken stop)
+    {
+        try
+        {
+            return (request.Method, request.Path.Trim('/').Split('/')) switch
+            {
+                ("GET", ["ping"]) => HttpAnswer.Text(200, "OK"),
+                ("GET", ["v1", "status"]) => Json(await reports.StatusAsync(stop), ApiJson.Default.StatusReport),
+                ("GET", ["v1", "why", .. var service]) => Why(string.Join('/', service)),
+                ("GET", ["v1", "plan"]) => Json(await reports.PlanAsync(stop), ApiJson.Default.PlanReport),
+                ("GET", ["v1", "history", .. var service]) => Json(reports.History(service.Length == 0 ? null : string.Join('/', service), int.TryParse(request.Query.GetValueOrDefault("last"), out var last) ? last : 100), ApiJson.Default.HistoryReport),
+                ("GET", ["v1", "events"]) => new(200, "text/event-stream", []) { Stream = events.StreamAsync, Headers = new Dictionary<string, string> { ["Cache-Control"] = "no-store" } },
+                ("GET", ["v1", "logs", .. var service]) => Logs(string.Join('/', service), request),
+                ("GET", ["v1", "metrics"]) => Json(await sampler.TakeAsync(stop), ApiJson.Default.Sample),
+                ("GET", ["metrics"]) => new(200, Prometheus.ContentType, Encoding.UTF8.GetBytes(Prometheus.Text(await sampler.TakeAsync(stop)))),
+                ("GET", ["v1", "compose"]) => Json(reconciler.Journal.Memory.Target ?? TargetState.Nothing, StateJson.Default.TargetState),
+                ("POST", ["v1", "compose"]) => HandOver(request),
+                ("DELETE", ["v1", "compose"]) => TakeBack(),
+                ("POST", ["v1", "build", var app, var service]) => builds.Build(app, service, request),
+                ("POST", ["v1", "services", .. var service, var verb]) => await ServiceAsync(string.Join('/', service), verb, By(request), stop),
+                ("POST", ["v1", "rollback", var app]) => Rollback(app, By(request)),
+                ("POST", ["v1", "retry", var app]) => Retry(app),
+                ("POST", ["v1", "force-locks"]) => Force(),
+                _ => HttpAnswer.Text(404, "there is no such call\n"),
+            };
+        }
+        catch (EngineUnreachableException e)
+        {
+            return HttpAnswer.Text(503, e.Message + "\n");
+        }
+        catch (EngineRefusedException e)
+        {
+            return HttpAnswer.Text(409, e.Message + "\n");
+        }
+        catch (Exception e) when (e is FormatException or JsonException)
+        {
+            return HttpAnswer.Text(400, e.Message + "\n");
+        }
+    }
+
+    /// <summary>The one call whose body has no limit: the files that an image is built from.</summary>
+    public static bool Streams(HttpRequest request) => request is { Method: "POST" } && request.Path.StartsWith("/v1/build/", StringComparison.Ordinal);
+
+    public static HttpAnswer Json<T>(T value, JsonTypeInfo<T> type, int status = 200) => HttpAnswer.Json(JsonSerializer.SerializeToUtf8Bytes(value, type), status);
+
+    /// <summary>Who asks, for the history.</summary>
+    private static string By(HttpRequest request) => request.From is { } address ? $"asked for from {(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address)}" : "asked for on the device";
+
+    private HttpAnswer Why(string service) => reports.Why(service) is { } why ? Json(why, ApiJson.Default.WhyReport) : HttpAnswer.Text(404, $"there is no service '{service}'\n");
+
+    /// <summary>A compose file as it is (with its variables in x-environment), or with all it needs as JSON.</summary>
+    private HttpAnswer HandOver(HttpRequest request)
+    {
+        if (compose.Yields()) return HttpAnswer.Text(409, "Another master (a fleet, or a push of the balena CLI) decides what runs on this device; leave it first.\n");
+        var environment = request.Header("x-environment") is { } e ? Encoding.UTF8.GetString(Convert.FromBase64String(e)) : null;
+        var handover = request.Header("content-type") == "application/json" ? Handover.Parse(request.Body) : new Handover(Encoding.UTF8.GetString(request.Body), environment, [], []);
+        var result = compose.HandOver(handover);
+        // Whoever hands over what failed before wants it tried again.
+        if (result.Release is { } release && reconciler.Journal.Memory.Bad.Exists(b => b.App == release.App && b.Fingerprint == release.Fingerprint())) Retry(release.App);
+        var report = new HandoverReport(result.Diagnostics.ConvertAll(d => d.ToString()), result.Release?.App, result.Release?.Fingerprint());
+        return Json(report, ApiJson.Default.HandoverReport, result.Release is null ? 422 : 200);
+    }
+
+    private HttpAnswer TakeBack()
+    {
+        compose.TakeBack();
+        return HttpAnswer.Text(200, "");
+    }
+
+    private HttpAnswer Retry(string app)
+    {
+        reconciler.Journal.Append(new JournalEntry.BadForgotten(app));
+        reconciler.Wake();
+        return HttpAnswer.Text(202, "");
+    }
+
+    private HttpAnswer Force()
+    {
+        reconciler.ForceLocks = true;
+        reconciler.Wake();
+        return HttpAnswer.Text(202, "");
+    }
+
+    /// <summary>Gives up a release that is on trial; the planner goes back to the last good one.</summary>
+    private HttpAnswer Rollback(string app, string by)
+    {
+        var memory = reconciler.Journal.Memory;
+        if (memory.Target?.Find(app) is not { } release) return HttpAnswer.Text(404, $"there is no app '{app}'\n");
+        if (!memory.Good.TryGetValue(app, out var good)) return HttpAnswer.Text(409, $"no release of {app} was good before this one\n");
+        if (good.Fingerprint() == release.Fingerprint()) return HttpAnswer.Text(409, $"this release of {app} has proved itself and is the last good one; apply an older compose file to go further back\n");
+        reconciler.Journal.Append(new JournalEntry.ReleaseBad(new(app, release.Fingerprint(), [], by, release.Commit)));
+        Remember($"take the release of {app} as bad and go back to the last good one", by, app);
+        reconciler.Wake();
+        return HttpAnswer.Text(202, "");
+    }
+
+    private async Task<HttpAnswer> ServiceAsync(string service, string verb, string by, CancellationToken stop)
+    {
+        var app = reconciler.Journal.Memory.Target?.Apps.Find(a => a.Services.Keys.Any(s => s == service || $"{a.App}/{s}" == service))?.App;
+        if (app is null) return HttpAnswer.Text(404, $"there is no service '{service}'\n");
+        var key = $"{app}/{service[(service.IndexOf('/') + 1)..]}";
+        switch (verb)
+        {
+            case "stop" or "start":
+                Remember($"{verb} {key}", by, key);
+                reconciler.Hold(key, verb == "stop");
+                return HttpAnswer.Text(202, "");
+            case "restart":
+                if (reconciler.Seen is { } seen && !reconciler.ForceLocks && Locks.Hold(seen, app) is { } holder) return HttpAnswer.Text(423, $"{holder} holds an update lock\n");
+                Remember($"restart {key}", by, key);
+                await Task.WhenAll((reconciler.Seen?.Containers ?? []).Where(c => c.Key == key && c.Up).Select(c => reconciler.Engine.StopAsync(c.Id, null, stop)));
+                reconciler.Wake();
+                return HttpAnswer.Text(202, "");
+            default:
+                return HttpAnswer.Text(404, "known are start, stop and restart\n");
+        }
+    }
+
+    /// <summary>What a person asked for is part of why things are as they are.</summary>
+    private void Remember(string what, string by, string service) =>
+        reconciler.History.Add(new HistoryEntry(DateTimeOffset.UtcNow, what, by, "done", service));
+
+    private HttpAnswer Logs(string service, HttpRequest request)
+    {
+        var query = LogQuery.Parse(request.Query, DateTimeOffset.UtcNow);
+        var key = service.Length == 0 ? null : KeyOf(service);
+        if (service.Length > 0 && key is null) return HttpAnswer.Text(404, $"there is no service '{service}'\n");
+        return new(200, "text/plain; charset=utf-8", []) { Stream = (to, stop) => logs.WriteAsync(() => [.. (reconciler.Seen?.Containers ?? []).Where(c => key is null || c.Key == key)], key, query, to, stop) };
+    }
+
+    /// <summary><c>app/service</c> of a service of the target, or of a container that is still there.</summary>
+    private string? KeyOf(string service) => (reconciler.Journal.Memory.Target?.Apps ?? []).SelectMany(a => a.Services.Keys.Select(s => $"{a.App}/{s}"))
+        .Concat((reconciler.Seen?.Containers ?? []).Select(c => c.Key)).FirstOrDefault(k => k == service || k.EndsWith("/" + service, StringComparison.Ordinal));
+}
