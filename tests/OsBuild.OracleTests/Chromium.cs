@@ -70,7 +70,7 @@ internal sealed class Chromium : IDisposable
     {
         var picture = Path.Combine(Path.GetTempPath(), $"osbuild-chromium-{_process.Id}.png");
         File.WriteAllBytes(picture, Screenshot());
-        Assert.Fail($"this never came true: {condition}\nthe page ({picture}) says:\n{Text("body")}\n{string.Join('\n', Errors)}");
+        Assert.Fail($"this never came true: {condition}\nthe page ({picture}) says:\n{Text("body")}\n{Eval("JSON.stringify(performance.getEntriesByType('resource').map(r => [r.name, r.responseStatus, r.duration]))")}\n{string.Join('\n', Errors)}");
     }
 
     /// <summary>The visible text of an element.</summary>
@@ -83,10 +83,21 @@ internal sealed class Chromium : IDisposable
         Wait($"{find} && {find}.getClientRects().length > 0");
         // Pages that live move their elements: the click must find the one that was meant under the pointer.
         var aim = $"(e => {{ if (!e) return null; e.scrollIntoView({{block: 'center', behavior: 'instant'}}); const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2; return e.contains(document.elementFromPoint(x, y)) ? [x, y] : null; }})({find})";
-        Wait($"{aim} !== null");
-        var place = Eval(aim)!;
-        foreach (var type in (string[])["mousePressed", "mouseReleased"])
-            Send("Input.dispatchMouseEvent", new() { ["type"] = type, ["x"] = place[0]!.GetValue<double>(), ["y"] = place[1]!.GetValue<double>(), ["button"] = "left", ["clickCount"] = 1 });
+        // Right after a part of the page has opened, the browser drops a click without a word, as it may a person's: then it is made again.
+        for (var attempt = 0; attempt < 5; attempt++)
+        {
+            Wait($"{aim} !== null");
+            var place = Eval($"(e => {{ window.clicked = false; e.addEventListener('click', () => window.clicked = true, {{ once: true, capture: true }}); return {aim}; }})({find})")!;
+            foreach (var type in (string[])["mousePressed", "mouseReleased"])
+                Send("Input.dispatchMouseEvent", new() { ["type"] = type, ["x"] = place[0]!.GetValue<double>(), ["y"] = place[1]!.GetValue<double>(), ["button"] = "left", ["clickCount"] = 1 });
+            for (var look = 0; look < 20; look++)
+            {
+                if (Eval("window.clicked !== false")!.GetValue<bool>()) return;
+                Thread.Sleep(50);
+            }
+        }
+
+        Fail($"a click on {selector} {words}");
     }
 
     /// <summary>Types into a field, after what it held is gone.</summary>

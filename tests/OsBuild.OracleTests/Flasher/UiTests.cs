@@ -61,7 +61,7 @@ public sealed class UiTests : IClassFixture<UiTests.Browser>, IDisposable
     private void Type(string path)
     {
         _page.Type("#path", path);
-        _page.Click("#address button");
+        _page.Click("#use");
     }
 
     private void Choose(params LoopDevice[] devices)
