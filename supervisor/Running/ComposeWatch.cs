@@ -65,13 +65,14 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
     {
         var result = ComposeFile.Read(text, environment, file: "compose.yaml", hostDirectory: new Places(paths).AppFiles);
         if (result.Release is null) return result;
+        if (Yields()) return new(null, [new("compose.yaml", 1, "", "is not taken: a fleet or a local push decides what runs on this device")]);
         lock (gate)
         {
             // The file and its variables are two, so nobody looks in between.
             Directory.CreateDirectory(Handed);
             Write(Path.Combine(Handed, ".env"), environment ?? "");
             Write(Path.Combine(Handed, Names[0]), text);
-            if (!Yields()) LookAlone();
+            LookAlone();
         }
 
         return result;
