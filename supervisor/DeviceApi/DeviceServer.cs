@@ -23,7 +23,8 @@ internal sealed record DeviceParts(HostPaths Paths, Reconciler Reconciler, Fleet
 /// say "I am here" needs a key, except on a device that is explicitly in development mode.</summary>
 internal sealed partial class DeviceServer(DeviceParts parts)
 {
-    private const int MaxBody = 10 << 20;
+    /// <summary>A body is read before its key is known, so it is kept small; a pushed target has some kilobytes.</summary>
+    private const int MaxBody = 1 << 20;
     private readonly HostReadings host = new(parts.Paths);
     private readonly ServiceActions actions = new(parts.Reconciler);
     private readonly PurgeMark purge = new(Path.Combine(new Places(parts.Paths).StateDirectory, "purging"));

@@ -37,7 +37,8 @@ internal sealed class LocalPush(HostPaths paths, Reconciler reconciler, FleetCon
     /// <summary>After a restart: what was pushed before still counts.</summary>
     public void Resume()
     {
-        if (!settings.LocalMode || file.Load() is not { } kept) return;
+        if (!settings.LocalMode) file.Delete();
+        if (file.Load() is not { } kept) return;
         try
         {
             reconciler.Accept(Read(kept.Apps), "a local push before the restart");
@@ -58,9 +59,9 @@ internal sealed class LocalPush(HostPaths paths, Reconciler reconciler, FleetCon
         using var document = JsonDocument.Parse(body, new() { MaxDepth = 64 });
         if (!document.RootElement.TryGetProperty("local", out var local) || !local.TryGetProperty("apps", out var apps) || apps.ValueKind != JsonValueKind.Object) throw new JsonException("the target state has no local.apps");
         var target = Read(apps.GetRawText());
-        // First what is asked for, then what answers: "applying" is said from here on.
-        reconciler.Accept(target, "a local push");
+        // From here on no other master has the say, and "applying" is answered.
         pushed = new(apps.GetRawText());
+        reconciler.Accept(target, "a local push");
         file.Save(pushed);
     }
 

@@ -69,8 +69,9 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
     {
         var result = Read(handover);
         if (result.Release is null) return result;
+        if (Yields()) return new(null, [new("compose.yaml", 1, "", "is not taken: a fleet or a local push decides what runs on this device")]);
         Write(Handed, handover.ToJson());
-        if (!Yields()) Look();
+        Look();
         return result;
     }
 

@@ -114,6 +114,30 @@ public sealed class FleetRoad(EngineFixture fixture, ITestOutputHelper output)
         output.WriteLine($"{fleet.Requests.Count} requests, {known.Logs.Count} log lines, reports: {fleet.Requests.Count(r => r.Method == "PATCH")}");
     }
 
+    [Fact]
+    public async Task Lines_written_while_the_fleet_was_away_arrive_afterwards_once_and_in_order()
+    {
+        await using var device = await Device.NewAsync(fixture);
+        device.App = App;
+        await using var fleet = new FleetServer();
+        var away = false;
+        fleet.Fault = (_, path) => away && path.EndsWith("/log-stream") ? (503, "") : null;
+        await device.LoadAsync(TestImages.Archive("ticks:1", command: ["/bin/sh", "-c", "i=0; while true; do i=$((i+1)); echo tick $i; sleep 0.1; done"]));
+        await File.WriteAllTextAsync(Path.Combine(device.Paths.Boot, "config.json"), $$"""{"apiEndpoint":"{{fleet.Endpoint}}","apiKey":"{{fleet.ProvisioningKey}}","applicationId":1,"deviceType":"generic-amd64","listenPort":{{Device.FreePort()}}}""");
+        away = true;
+        device.Start();
+        await UntilAsync(device, fleet, "registered", () => fleet.Devices.Count == 1);
+        var known = fleet.Devices.Values.Single();
+        known.Apps = Apps("c0ffee01", 1, "ticks:1", Device.FreePort(), "1");
+        await UntilAsync(device, fleet, "running", () => Reported(known, "c0ffee01") == "done Running");
+        await UntilAsync(device, fleet, "two refused tries", () => fleet.Requests.Count(r => r.Path.EndsWith("/log-stream") && r.Status == 503) >= 2);
+        away = false;
+        await UntilAsync(device, fleet, "lines", () => Ticks(known).Count > 100);
+        Assert.Equal(Enumerable.Range(1, 100), Ticks(known).Take(100));
+    }
+
+    private static List<int> Ticks(FleetServer.Device device) => [.. device.Logs.Select(l => l["message"]!.ToString()).Where(m => m.StartsWith("tick ")).Select(m => int.Parse(m[5..]))];
+
     /// <summary>A container that runs does not serve yet: its first answer is waited for.</summary>
     private static async Task<string> PageAsync(HttpClient http, int port, string path = "")
     {

@@ -181,6 +181,55 @@ public sealed class DeviceServerTests : IAsyncDisposable
     }
 
     [Fact]
+    public void What_was_pushed_counts_again_after_a_restart_and_not_after_local_mode_ended()
+    {
+        var config = FleetConfig.Parse("""{"developmentMode":true}""", Assert.Fail);
+        LocalPush Local(bool on) => new(paths, reconciler, config, keys) { Settings = FleetSettings.From(new Dictionary<string, string>(), config with { LocalMode = on }) };
+        Local(on: true).Push(LocalTests.Push());
+        reconciler.Accept(TargetState.Nothing, "another life");
+        var again = Local(on: true);
+        again.Resume();
+        Assert.True(again.Active);
+        Assert.Equal("localapp", journal.Memory.Target!.Apps.Single().App);
+        var ended = Local(on: false);
+        ended.Resume();
+        Assert.False(ended.Active);
+        var later = Local(on: true);
+        later.Resume();
+        Assert.False(later.Active);
+    }
+
+    [Fact]
+    public void A_compose_file_is_not_taken_where_another_master_decides()
+    {
+        var compose = new ComposeWatch(paths, reconciler, new LoggerConfiguration().CreateLogger()) { Yields = () => true };
+        var result = compose.HandOver("services: { web: { image: web } }", null);
+        Assert.Null(result.Release);
+        Assert.Contains("a fleet or a local push decides", result.Explain());
+        Assert.DoesNotContain(journal.Memory.Target!.Apps, a => a.App == "app");
+    }
+
+    [Fact]
+    public async Task Over_a_real_connection_bodies_have_a_limit_and_strangers_get_nothing()
+    {
+        using var stop = new CancellationTokenSource();
+        using var probe = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        probe.Start();
+        var port = ((System.Net.IPEndPoint)probe.LocalEndpoint).Port;
+        probe.Stop();
+        var running = Server($$"""{"listenPort":{{port}}}""").RunAsync(stop.Token);
+        using var http = new HttpClient();
+        Assert.Equal("OK", await http.GetStringAsync($"http://127.0.0.1:{port}/ping"));
+        Assert.Equal("""{"status":"success","version":"19.0.5"}""", await http.GetStringAsync($"http://127.0.0.1:{port}/v2/version?apikey={keys.Global}"));
+        Assert.Equal(System.Net.HttpStatusCode.Unauthorized, (await http.GetAsync($"http://[::1]:{port}/v2/version")).StatusCode);
+        using var client = new System.Net.Sockets.TcpClient("127.0.0.1", port);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"POST /v2/local/target-state?apikey={keys.Global} HTTP/1.1\r\nContent-Length: {(1 << 20) + 1}\r\n\r\n"));
+        Assert.Matches("^HTTP/1.1 4(00|13) ", await new StreamReader(client.GetStream()).ReadLineAsync());
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+
+    [Fact]
     public async Task A_flood_of_requests_is_cut_and_a_life_sign_costs_nothing()
     {
         var server = Server();
