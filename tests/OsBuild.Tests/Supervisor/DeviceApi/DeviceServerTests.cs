@@ -5,10 +5,12 @@ using OsBuild.Supervisor.DeviceApi;
 using OsBuild.Supervisor.Fleet;
 using OsBuild.Supervisor.Running;
 using OsBuild.Supervisor.State;
-using OsBuild.Tests.Supervisor.Fleet;
 using Serilog;
 
 namespace OsBuild.Tests.Supervisor.DeviceApi;
+
+using OsBuild.Tests.Supervisor.Fleet;
+using Given = OsBuild.Tests.Supervisor.Fleet.Given;
 
 /// <summary>The device API without an engine: who may ask what, in which form it answers.</summary>
 public sealed class DeviceServerTests : IAsyncDisposable
@@ -203,7 +205,7 @@ public sealed class DeviceServerTests : IAsyncDisposable
     public void A_compose_file_is_not_taken_where_another_master_decides()
     {
         var compose = new ComposeWatch(paths, reconciler, new LoggerConfiguration().CreateLogger()) { Yields = () => true };
-        var result = compose.HandOver("services: { web: { image: web } }", null);
+        var result = compose.HandOver(new("services: { web: { image: web } }", null, [], []));
         Assert.Null(result.Release);
         Assert.Contains("a fleet or a local push decides", result.Explain());
         Assert.DoesNotContain(journal.Memory.Target!.Apps, a => a.App == "app");

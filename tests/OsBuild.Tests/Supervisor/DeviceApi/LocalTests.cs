@@ -4,9 +4,11 @@ using System.Text.Json.Nodes;
 using OsBuild.Supervisor.DeviceApi;
 using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.State;
-using OsBuild.Tests.Supervisor.Fleet;
 
 namespace OsBuild.Tests.Supervisor.DeviceApi;
+
+using OsBuild.Tests.Supervisor.Fleet;
+using Given = OsBuild.Tests.Supervisor.Fleet.Given;
 
 /// <summary>What the balena CLI sends when it pushes to a device, and what it is told.</summary>
 public sealed class LocalTests
