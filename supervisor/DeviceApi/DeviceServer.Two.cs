@@ -139,7 +139,7 @@ internal sealed partial class DeviceServer
         var containers = (Reconciler.Seen?.Containers ?? []).Where(c => body["containerId"]?.ToString() is not { } id || c.Id.StartsWith(id, StringComparison.Ordinal)).ToList();
         var since = body["since"]?.ToString() is { Length: > 0 } text ? Logs.LogQuery.Moment(text, DateTimeOffset.UtcNow) : (DateTimeOffset?)null;
         var query = new Logs.LogQuery(body["follow"]?.ToString() == "true", Number(body["count"]) is { } n and > 0 ? (int)n : 1000, since, Times: true);
-        var logs = new Logs.ServiceLogs(Reconciler.Engine, new Places(parts.Paths).KeptLogs);
+        var logs = new Logs.ServiceLogs(Reconciler.Engine, new Running.Places(parts.Paths).KeptLogs);
         return new(200, "text/plain; charset=utf-8", []) { Stream = (to, stop) => logs.WriteAsync(() => containers, null, query, to, stop) };
     }
 

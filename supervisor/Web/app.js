@@ -63,7 +63,7 @@ const bytes = n => {
   }
 };
 const percent = n => (n < 10 ? n.toFixed(1) : Math.round(n)) + ' %';
-const time = text => { const t = new Date(text); return isNaN(t) ? '' : t.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' }); };
+const time = text => { const t = new Date(text); return isNaN(t) ? '' : t.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false }); };
 
 function span(seconds) {
   const parts = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']];
@@ -175,6 +175,8 @@ function port(text) {
   return match ? make('a', { class: 'port', href: `http://${location.hostname}:${match[1]}/`, target: '_blank', rel: 'noopener' }, ':' + match[1]) : make('span', { class: 'quiet' }, text);
 }
 
+const age = s => s.state === 'missing' ? 'no container yet' : s.state === 'running' ? `for ${span(s.seconds)}` : `${span(s.seconds)} ago`;
+
 function service(s) {
   const path = encodeURIComponent(s.app) + '/' + encodeURIComponent(s.name);
   const [kind, words] = condition(s);
@@ -183,7 +185,7 @@ function service(s) {
     make('div', { class: 'who' },
       make('div', {}, make('h3', {}, s.name), make('span', { class: 'chip ' + kind }, words), s.starts > 1 ? make('span', { class: 'chip warn' }, `started ${s.starts} times`) : null, ...s.ports.map(port)),
       make('div', { class: 'image mono' }, s.image),
-      make('p', { class: 'quiet' }, s.state === 'missing' ? 'no container yet' : (running ? 'for ' : 'since ') + span(s.seconds))),
+      make('p', { class: 'quiet age' }, age(s))),
     make('div', { class: 'meters' }),
     make('div', { class: 'acts' },
       make('button', { onclick: e => why(e.target.closest('.service'), path) }, 'Why?'),
@@ -230,10 +232,17 @@ function show(report) {
   $('version').textContent = `OsBuild supervisor ${report.version}` + (host.lastShutdown ? ` · last shutdown: ${host.lastShutdown}` : '');
   $('waiting').textContent = report.waiting.length ? 'waiting for ' + report.waiting[0] : Object.entries(report.downloads).map(([image, text]) => `${image}: ${text}`).join(' · ');
   $('problems').replaceChildren(...Object.entries(report.problems).map(([part, text]) => make('p', { class: 'bad' }, `${part}: ${text}`)));
-  const open = [...document.querySelectorAll('.service:has(.why)')].map(e => [e.dataset.name, e.querySelector('.why')]);
-  $('apps').replaceChildren(...(report.releases.length ? report.releases.map(r => release(r, report.services.filter(s => s.app === r.app)))
-    : [make('p', { class: 'empty' }, 'Nothing runs yet. Apply a compose file, or run "supervisor push" on your own machine.')]));
-  for (const [name, element] of open) document.querySelector(`.service[data-name="${CSS.escape(name)}"]`)?.append(element);
+  // What is the same stays as it is: a button must not vanish under the finger.
+  const now = JSON.stringify([report.releases, report.services.map(s => ({ ...s, seconds: 0 }))]);
+  if (now !== show.before) {
+    show.before = now;
+    const open = [...document.querySelectorAll('.service:has(.why)')].map(e => [e.dataset.name, e.querySelector('.why')]);
+    $('apps').replaceChildren(...(report.releases.length ? report.releases.map(r => release(r, report.services.filter(s => s.app === r.app)))
+      : [make('p', { class: 'empty' }, 'Nothing runs yet. Apply a compose file, or run "supervisor push" on your own machine.')]));
+    for (const [name, element] of open) document.querySelector(`.service[data-name="${CSS.escape(name)}"]`)?.append(element);
+  } else {
+    for (const s of report.services) for (const element of document.querySelectorAll('.service')) if (element.dataset.container === s.container && element.dataset.name === s.name) element.querySelector('.age').textContent = age(s);
+  }
   const names = ['', ...new Set(report.services.map(s => s.app + '/' + s.name))];
   if ([...$('log-service').options].map(o => o.value).join() !== names.join()) {
     const chosen = $('log-service').value;
