@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using OsBuild.Supervisor.Api;
 using OsBuild.Supervisor.Fleet;
+using OsBuild.Supervisor.Running;
 using OsBuild.Supervisor.State;
 
 namespace OsBuild.Supervisor.DeviceApi;
