@@ -31,7 +31,7 @@ internal sealed class Hammer : IAsyncDisposable
             Requests++;
             try
             {
-                using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+                using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(Device.HangGuard));
                 using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
                 await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port), limit.Token);
                 await socket.SendAsync("GET / HTTP/1.0\r\n\r\n"u8.ToArray(), SocketFlags.None, limit.Token);
