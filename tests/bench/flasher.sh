@@ -55,7 +55,9 @@ measure() {
     /usr/bin/time -o "$folder/time" -f '%e %U %S %M' bash -c "$*" > "$folder/log" 2>&1 || { printf '%-44s FAILED: %s\n' "$name" "$(tail -n 1 "$folder/log")"; return 0; }
     awk '{print $1, $2 + $3, $4 / 1024}' "$folder/time" >> "$folder/times"
   done
-  read -r wall[$name] peak[$name] < <(sort -n "$folder/times" | awk '{w[NR] = $1; if ($3 > m) m = $3} END {print w[int((NR + 1) / 2)], m}')
+  local median most
+  read -r median most < <(sort -n "$folder/times" | awk '{w[NR] = $1; if ($3 > m) m = $3} END {print w[int((NR + 1) / 2)], m}')
+  wall[$name]=$median peak[$name]=$most
   sort -n "$folder/times" | awk -v name="$name" '{w[NR] = $1; c[NR] = $2; m[NR] = $3} END {k = int((NR + 1) / 2); printf "%-44s %7.2f s   cpu %6.2f s   %5.0f MiB\n", name, w[k], c[k], m[k]}'
 }
 
@@ -127,10 +129,10 @@ etcher=; etcher || echo "etcher-sdk does not install here; left out"
 make_image
 fallocate -l $((size + 64))M "$folder/disk"
 device=$(losetup -f --show "$folder/disk")
+mapped=$(sed -n 's/.*<MappedBlocksCount> *\([0-9][0-9]*\).*/\1/p' "$folder/map/t.img.bmap" | tail -n 1)
 printf 'image %d MiB, mapped %s blocks of 4 KiB; xz %d, gz %d, zst %d MiB; flasher %d KiB; median of %d\n' "$size" \
-  "$(sed -n 's/.*<MappedBlocksCount> *\([0-9]*\).*/\1/p' "$folder/map/t.img.bmap")" \
+  "$mapped" \
   $(($(stat -c %s "$image.xz") >> 20)) $(($(stat -c %s "$image.gz") >> 20)) $(($(stat -c %s "$image.zst") >> 20)) $(($(stat -c %s "$flasher") >> 10)) "$runs"
-mapped=$(sed -n 's/.*<MappedBlocksCount> *\([0-9]*\).*/\1/p' "$folder/map/t.img.bmap")
 if [ "$fast" = 1 ]; then
   write=0 read=0
   echo "== fast: loop on tmpfs"
