@@ -18,11 +18,11 @@ internal static class TerminalChooser
     {
         var state = new Chooser { Image = image }.Seen(Look(gather, length));
         IReadOnlyList<Choice>? seen = null;
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var ended = false;
         // On a thread of its own: a dying drive may hold up a look, but not the keys.
         new Thread(() =>
         {
-            while (!ended.Token.WaitHandle.WaitOne(Between)) Volatile.Write(ref seen, Look(gather, length));
+            for (; !Volatile.Read(ref ended); Thread.Sleep(Between)) Volatile.Write(ref seen, Look(gather, length));
         }) { IsBackground = true, Name = "drives" }.Start();
         Console.Error.Write("\e[?1049h\e[?25l");
         try
@@ -40,7 +40,7 @@ internal static class TerminalChooser
         }
         finally
         {
-            ended.Cancel();
+            Volatile.Write(ref ended, true);
             Console.Error.Write("\e[?25h\e[?1049l");
         }
 

@@ -38,11 +38,8 @@ internal sealed class DriveWatch(CancellationToken stop)
 
     public void Start() => new Thread(() =>
     {
-        do
-        {
+        for (; !stop.IsCancellationRequested; Thread.Sleep(Between))
             if (Volatile.Read(ref _watchers) > 0) Look();
-        }
-        while (!stop.WaitHandle.WaitOne(Between));
     }) { IsBackground = true, Name = "drives" }.Start();
 
     public void Look()

@@ -38,7 +38,7 @@ internal sealed class Chromium : IDisposable
         Send("Emulation.setDeviceMetricsOverride", new() { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = 1, ["mobile"] = false });
     }
 
-    /// <summary>What the page wrote to its console as errors, and scripts that failed.</summary>
+    /// <summary>Scripts that failed, and what the page's policy forbade.</summary>
     public List<string> Errors { get; } = [];
 
     public void Open(string address)
@@ -127,12 +127,20 @@ internal sealed class Chromium : IDisposable
         while (true)
         {
             var answer = Receive(limit.Token);
-            if (answer["method"]?.GetValue<string>() is "Runtime.exceptionThrown" or "Log.entryAdded" or "Runtime.consoleAPICalled") Errors.Add(answer["params"]!.ToJsonString());
+            if (IsError(answer)) Errors.Add(answer["params"]!.ToJsonString());
             if (answer["id"]?.GetValue<int>() != id) continue;
             Assert.True(answer["error"] is null, $"{method}: {answer["error"]?.ToJsonString()}");
             return answer["result"]!;
         }
     }
+
+    /// <summary>A script that failed, or something that the page's own policy forbids. A server that has gone is no error of the page.</summary>
+    private static bool IsError(JsonNode message) => message["method"]?.GetValue<string>() switch
+    {
+        "Runtime.exceptionThrown" => true,
+        "Log.entryAdded" => message["params"]!["entry"]!["source"]!.GetValue<string>() is "security" or "javascript",
+        _ => false,
+    };
 
     private JsonNode Receive(CancellationToken limit)
     {

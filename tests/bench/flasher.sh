@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Compares the flasher with dd, cmp, bmaptool and (where npm installs it) etcher-sdk in one run, on the 1 GiB image and the two targets of
 # the project's baselines: a loop device on tmpfs, and the same loop throttled at the block layer to a card's 40 MB/s writing and 90 MB/s
-# reading. usage: tests/bench/flasher.sh [FLASHER]   RUNS=3 SLOW=1 SIZE=1024 (MiB)
-# Needs root, losetup, xz, zstd, gzip, bmaptool, mkfs.ext4, mkfs.vfat, GNU time. Prints a table: case, seconds, CPU seconds, peak memory.
+# reading. usage: tests/bench/flasher.sh [FLASHER]   RUNS=3 FAST=1 SLOW=1 SIZE=1024 (MiB)
+# Needs root, losetup, xz, zstd, gzip, bmaptool, mkfs.ext4, mkfs.vfat, GNU time; npm for etcher-sdk. Prints a table: case, seconds, CPU seconds,
+# peak memory, and at the end the ratios beside their goals.
 set -euo pipefail
 flasher=$(readlink -f "${1:-dist/linux-x64/flasher}"); [ -x "$flasher" ] || { echo "no flasher at $flasher; run ./build.sh publish" >&2; exit 1; }
-runs=${RUNS:-3} slow=${SLOW:-1} size=${SIZE:-1024}
+runs=${RUNS:-3} fast=${FAST:-1} slow=${SLOW:-1} size=${SIZE:-1024}
+declare -A wall=() peak=()
 [ "$(id -u)" = 0 ] || { echo "run as root: loop devices are needed" >&2; exit 1; }
 folder=$(mktemp -d /dev/shm/osbuild-bench.XXXXXX); device=
 blkio=/sys/fs/cgroup/blkio
@@ -53,11 +55,47 @@ measure() {
     /usr/bin/time -o "$folder/time" -f '%e %U %S %M' bash -c "$*" > "$folder/log" 2>&1 || { printf '%-44s FAILED: %s\n' "$name" "$(tail -n 1 "$folder/log")"; return 0; }
     awk '{print $1, $2 + $3, $4 / 1024}' "$folder/time" >> "$folder/times"
   done
+  local median most
+  read -r median most < <(sort -n "$folder/times" | awk '{w[NR] = $1; if ($3 > m) m = $3} END {print w[int((NR + 1) / 2)], m}')
+  wall[$name]=$median peak[$name]=$most
   sort -n "$folder/times" | awk -v name="$name" '{w[NR] = $1; c[NR] = $2; m[NR] = $3} END {k = int((NR + 1) / 2); printf "%-44s %7.2f s   cpu %6.2f s   %5.0f MiB\n", name, w[k], c[k], m[k]}'
 }
 
 # Every run begins on a card that reads as zero, all blocks allocated.
 blank() { throttle 0 0; dd if=/dev/zero of="$folder/disk" bs=1M count=$((size + 64)) conv=notrunc status=none; sync; throttle "$write" "$read"; }
+
+# ratio TEXT A B GOAL: A / B beside the goal; A and B are names of cases or plain seconds.
+ratio() {
+  local a=${wall[$2]:-$2} b=${wall[$3]:-$3}
+  awk -v t="$1" -v a="$a" -v b="$b" -v g="$4" 'BEGIN {if (a > 0 && b > 0) printf "%-60s %6.2f   goal %s\n", t, a / b, g}'
+}
+
+# etcher-sdk from npm; one of its packages is named by a GitHub address, which is replaced.
+etcher() {
+  local home=${OSBUILD_WORK:-work}/etcher-sdk
+  command -v npm > /dev/null || return 1
+  if [ ! -e "$home/flash.js" ]; then
+    mkdir -p "$home"
+    echo '{"private": true, "dependencies": {"etcher-sdk": "10.2.15"}, "overrides": {"unbzip2-stream": "1.4.3"}}' > "$home/package.json"
+    (cd "$home" && npm install --no-audit --no-fund && npm rebuild) > "$home/npm.log" 2>&1 || return 1
+    cat > "$home/flash.js" <<'JS'
+const sdk = require('etcher-sdk'), drivelist = require('drivelist'), { decompressThenFlash } = require('etcher-sdk/build/multi-write');
+(async () => {
+  const [source, target, verify, trim] = process.argv.slice(2);
+  const drive = (await drivelist.list()).find(d => d.device === target);
+  const failed = [];
+  const result = await decompressThenFlash({
+    source: new sdk.sourceDestination.File({ path: source }),
+    destinations: [new sdk.sourceDestination.BlockDevice({ drive, unmountOnSuccess: false, write: true, direct: true })],
+    onFail: (_, e) => failed.push(e), onProgress: () => {}, verify: verify === '1', numBuffers: 2, decompressFirst: true, trim: trim === '1',
+  });
+  for (const e of [...failed, ...result.failures.values()]) console.error(e.message);
+  process.exit(failed.length + result.failures.size ? 1 : 0);
+})().catch(e => { console.error(e); process.exit(1); });
+JS
+  fi
+  etcher="node $(readlink -f "$home/flash.js")"
+}
 
 cases() {
   local direct="bs=4M oflag=direct conv=fsync status=none"
@@ -65,10 +103,15 @@ cases() {
   measure "dd + cmp" "dd if=$image of=$device $direct && dd if=$device bs=4M iflag=direct count=$((size / 4)) status=none | cmp - $image"
   measure "flasher, no verification" "'$flasher' write $image --to $device --yes --no-verify --no-map"
   measure "flasher + verification" "'$flasher' write $image --to $device --yes --no-map"
+  if [ -n "$etcher" ]; then
+    measure "etcher-sdk + verification" "$etcher $image $device 1 0"
+    measure "etcher-sdk (trim) + verification" "$etcher $image $device 1 1"
+  fi
   measure "bmaptool (map, no read-back)" "bmaptool -q copy --bmap $folder/map/t.img.bmap $image $device"
   measure "flasher (map) + verification" "'$flasher' write $folder/map/t.img --to $device --yes"
   measure "xz -dc | dd" "xz -dc $image.xz | dd of=$device iflag=fullblock $direct"
   measure "bmaptool xz (map, no read-back)" "bmaptool -q copy --bmap $folder/map/t.img.bmap $image.xz $device"
+  measure "flasher xz, no verification" "'$flasher' write $image.xz --to $device --yes --no-verify"
   measure "flasher xz + verification" "'$flasher' write $image.xz --to $device --yes"
   [ "$write" = 0 ] || return 0
   measure "xz -dc > /dev/null" "xz -dc $image.xz > /dev/null"
@@ -82,18 +125,30 @@ cases() {
   measure "flasher list" "'$flasher' list"
 }
 
+etcher=; etcher || echo "etcher-sdk does not install here; left out"
 make_image
 fallocate -l $((size + 64))M "$folder/disk"
 device=$(losetup -f --show "$folder/disk")
+mapped=$(sed -n 's/.*<MappedBlocksCount> *\([0-9][0-9]*\).*/\1/p' "$folder/map/t.img.bmap" | tail -n 1)
 printf 'image %d MiB, mapped %s blocks of 4 KiB; xz %d, gz %d, zst %d MiB; flasher %d KiB; median of %d\n' "$size" \
-  "$(sed -n 's/.*<MappedBlocksCount> *\([0-9]*\).*/\1/p' "$folder/map/t.img.bmap")" \
+  "$mapped" \
   $(($(stat -c %s "$image.xz") >> 20)) $(($(stat -c %s "$image.gz") >> 20)) $(($(stat -c %s "$image.zst") >> 20)) $(($(stat -c %s "$flasher") >> 10)) "$runs"
-write=0 read=0
-echo "== fast: loop on tmpfs"
-cases
+if [ "$fast" = 1 ]; then
+  write=0 read=0
+  echo "== fast: loop on tmpfs"
+  cases
+  echo "== ratios, fast"
+  ratio "raw + verification / (dd + cmp)" "flasher + verification" "dd + cmp" "<= 1"
+  ratio "xz, no verification / xz -dc" "flasher xz, no verification" "xz -dc > /dev/null" "<= 0.5 for the decoding alone"
+  ratio "zst, no verification / zstd -dc" "flasher zst, no verification" "zstd -dc > /dev/null" "<= 1.1 for the decoding alone"
+  awk -v a="${peak["flasher + verification"]}" -v b="${peak["flasher xz + verification"]}" 'BEGIN {printf "%-60s %6.0f   goal <= 48 MiB\n%-60s %6.0f   goal <= 48 MiB\n", "peak memory, raw", a, "peak memory, xz", b}'
+fi
 if [ "$slow" = 1 ] && [ -e $blkio/blkio.throttle.write_bps_device ]; then
   write=$((40 << 20)) read=$((90 << 20))
-  mapped=$(sed -n 's/.*<MappedBlocksCount> *\([0-9]*\).*/\1/p' "$folder/map/t.img.bmap")
-  awk -v s="$size" -v m="$mapped" 'BEGIN {printf "== card: 40 MiB/s write, 90 MiB/s read; limits: write %.1f s, write + read %.1f s, mapped write + read %.1f s\n", s / 40, s / 40 + s / 90, m / 256 / 40 + m / 256 / 90}'
+  full=$(awk -v s="$size" 'BEGIN {print s / 40 + s / 90}') part=$(awk -v m="$mapped" 'BEGIN {print m / 256 / 40 + m / 256 / 90}')
+  echo "== card: 40 MiB/s write, 90 MiB/s read; limits: write + read $full s, mapped write + read $part s"
   cases
+  echo "== ratios, card"
+  ratio "full write + verification / limit of the device" "flasher + verification" "$full" "<= 1.02"
+  ratio "mapped write + verification / its limit" "flasher (map) + verification" "$part" "<= 1.03"
 fi

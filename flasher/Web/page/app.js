@@ -180,9 +180,8 @@ function showJob() {
   $("choose").hidden = shown;
   $("progress").hidden = !shown;
   if (!shown) return;
-  const failed = job.message !== null || job.targets.some(t => t.result === "failed");
-  $("job-title").textContent = !job.ended ? `Writing ${job.image}` : failed ? `${job.image} was not written everywhere` : `${job.image} is written`;
-  if (job.message !== null) $("job-title").textContent = `${job.image} was not written`;
+  const done = job.message === null && job.targets.some(t => t.result === "ok"), failed = job.message !== null || job.targets.some(t => t.result === "failed");
+  $("job-title").textContent = !job.ended ? `Writing ${job.image}` : !failed ? `${job.image} is written` : done ? `${job.image} was not written everywhere` : `${job.image} was not written`;
   say("job-error", job.message);
   if (job.message === null) syncTargets(job);
   else $("targets").replaceChildren();
