@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using OsBuild.Images.Compression;
@@ -9,7 +10,7 @@ namespace OsBuild.ImageBuilder.Building;
 /// written to after all is decoded again, and few pieces are open at a time, so that memory does not grow with the image.</summary>
 internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, long size) : ImageStore
 {
-    private const int MostOpen = 8;
+    private const int MostOpen = 6;
     private readonly object _gate = new();
     private readonly PieceCodec _codec = Codecs.OpenPieces(codec, level);
     private readonly Dictionary<int, Piece> _pieces = [];
@@ -274,9 +275,10 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
         foreach (var (length, part) in encoded)
         {
             _codec.Next(part);
-            var bytes = new byte[length];
-            ReadHeap(bytes, at);
-            target.Write(bytes);
+            var bytes = ArrayPool<byte>.Shared.Rent(length);
+            ReadHeap(bytes.AsSpan(0, length), at);
+            target.Write(bytes, 0, length);
+            ArrayPool<byte>.Shared.Return(bytes);
             at += length;
         }
     }

@@ -7,7 +7,8 @@ namespace OsBuild.Images.Compression;
 /// <summary>Zstandard as independent frames, each with its content size and a checksum, so that they can be made and read in parallel.</summary>
 internal sealed class ZstdPieces : PieceCodec
 {
-    private readonly ConcurrentBag<Compressor> _encoders = [];
+    // An encoder and the room it writes into: what it gives is as large as it must be, and no larger.
+    private readonly ConcurrentBag<(Compressor Encoder, byte[] Room)> _encoders = [];
     private readonly int _level;
 
     public ZstdPieces(int level) : base(FrameSize(level))
@@ -21,21 +22,20 @@ internal sealed class ZstdPieces : PieceCodec
 
     public override EncodedPiece Encode(ReadOnlySpan<byte> piece)
     {
-        if (!_encoders.TryTake(out var encoder))
+        if (!_encoders.TryTake(out var taken))
         {
-            encoder = new Compressor(_level);
-            encoder.SetParameter(ZSTD_cParameter.ZSTD_c_checksumFlag, 1);
+            taken = (new Compressor(_level), new byte[Compressor.GetCompressBound(PieceSize)]);
+            taken.Encoder.SetParameter(ZSTD_cParameter.ZSTD_c_checksumFlag, 1);
         }
 
-        var encoded = new byte[Compressor.GetCompressBound(piece.Length)];
-        var size = encoder.Wrap(piece, encoded);
-        _encoders.Add(encoder);
-        return new(encoded.AsMemory(0, size), piece.Length, 0, 0);
+        var encoded = taken.Room.AsSpan(0, taken.Encoder.Wrap(piece, taken.Room)).ToArray();
+        _encoders.Add(taken);
+        return new(encoded, piece.Length, 0, 0);
     }
 
     public override void Dispose()
     {
-        foreach (var encoder in _encoders) encoder.Dispose();
+        foreach (var (encoder, _) in _encoders) encoder.Dispose();
         base.Dispose();
     }
 }
