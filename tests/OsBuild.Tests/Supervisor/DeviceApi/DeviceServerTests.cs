@@ -28,8 +28,8 @@ public sealed class DeviceServerTests : IAsyncDisposable
         journal = Journal.Open(new Places(paths).StateDirectory);
         reconciler = new(paths, journal, new History(Path.Combine(paths.Data, "supervisor")), new LoggerConfiguration().CreateLogger());
         keys = DeviceKeys.Open(new Places(paths).StateDirectory);
-        var apps = Given.Apps(new() { ["main"] = Given.Service() });
-        reconciler.Accept(new([Given.Read(apps).Releases[0], new() { App = "other", Ids = new(7, "other", 3), Services = new() { ["x"] = new() { Name = "x", Image = "i" } } }]), "a test");
+        var apps = GivenFleet.Apps(new() { ["main"] = GivenFleet.Service() });
+        reconciler.Accept(new([GivenFleet.Read(apps).Releases[0], new() { App = "other", Ids = new(7, "other", 3), Services = new() { ["x"] = new() { Name = "x", Image = "i" } } }]), "a test");
     }
 
     public async ValueTask DisposeAsync()

@@ -25,7 +25,7 @@ public sealed class LocalTests
     {
         using var document = JsonDocument.Parse(push);
         var app = document.RootElement.GetProperty("local").GetProperty("apps").GetProperty("1");
-        return LocalTarget.Read("1", app, Given.Facts);
+        return LocalTarget.Read("1", app, GivenFleet.Facts);
     }
 
     [Fact]
@@ -52,12 +52,12 @@ public sealed class LocalTests
     public void Says_applying_until_the_new_containers_run()
     {
         var target = new TargetState([Read(Push())]);
-        var seen = Given.Seen();
+        var seen = GivenFleet.Seen();
         JsonObject Status(List<Step>? plan, CurrentState current) => DeviceStatus.Status(target, current, plan, new Dictionary<string, int>());
         Assert.Equal("applying", Status(null, seen)["appState"]!.ToString());
         var plan = Planner.NextSteps(seen, target, TimeSpan.Zero);
         Assert.Equal("applying", Status(plan, seen)["appState"]!.ToString());
-        var container = Given.Container(target.Apps[0], "main") with { RunningFor = TimeSpan.FromSeconds(1) };
+        var container = GivenFleet.Container(target.Apps[0], "main") with { RunningFor = TimeSpan.FromSeconds(1) };
         seen = seen with { Containers = [container], Images = [new("sha256:1", ["docker.io/library/local_image_main:latest"])], Volumes = [new("1_resin-data", "localapp", SpecHash.Of(target.Apps[0].Volumes["resin-data"]))] };
         plan = Planner.NextSteps(seen, target, TimeSpan.Zero);
         var status = Status(plan, seen);

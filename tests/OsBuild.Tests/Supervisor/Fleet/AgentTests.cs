@@ -62,7 +62,7 @@ public sealed class AgentTests : IAsyncDisposable
         await LiveAsync(async (agent, reconciler, _) =>
         {
             await UntilAsync(() => Polls > 0);
-            Device.Apps = Given.Apps(new() { ["main"] = Given.Service() });
+            Device.Apps = GivenFleet.Apps(new() { ["main"] = GivenFleet.Service() });
             Assert.True(agent.UpdateNow(force: false));
             await UntilAsync(() => reconciler.Journal.Memory.Target?.Apps.Count == 1);
             Assert.Equal(RecordedWalk.Commit, reconciler.Journal.Memory.Target!.Apps[0].Commit);
@@ -115,7 +115,7 @@ public sealed class AgentTests : IAsyncDisposable
         await LiveAsync(async (agent, reconciler, _) =>
         {
             await UntilAsync(() => Polls > 0);
-            Device.Apps = Given.Apps(new() { ["main"] = Given.Service() });
+            Device.Apps = GivenFleet.Apps(new() { ["main"] = GivenFleet.Service() });
             agent.UpdateNow(force: false);
             await UntilAsync(() => reconciler.Journal.Memory.Target?.Apps.Count == 1);
             server.Fault = (method, path) => method == "GET" && path.EndsWith("/state", StringComparison.Ordinal) ? (status, body) : null;
@@ -136,7 +136,7 @@ public sealed class AgentTests : IAsyncDisposable
         await LiveAsync(async (agent, reconciler, _) =>
         {
             await UntilAsync(() => Polls > 0);
-            Device.Apps = Given.Apps(new() { ["main"] = Given.Service() });
+            Device.Apps = GivenFleet.Apps(new() { ["main"] = GivenFleet.Service() });
             agent.UpdateNow(force: false);
             await UntilAsync(() => reconciler.Journal.Memory.Target?.Apps.Count == 1);
             Device.Apps = [];
@@ -156,12 +156,12 @@ public sealed class AgentTests : IAsyncDisposable
         await LiveAsync(async (agent, reconciler, _) =>
         {
             await UntilAsync(() => Polls > 0);
-            Device.Apps = Given.Apps(new() { ["main"] = Given.Service() });
+            Device.Apps = GivenFleet.Apps(new() { ["main"] = GivenFleet.Service() });
             agent.UpdateNow(force: false);
             await UntilAsync(() => reconciler.Journal.Memory.Target?.Apps.Count == 1);
-            var demanding = Given.Service();
+            var demanding = GivenFleet.Service();
             demanding["contract"] = JsonNode.Parse("""{"requires":[{"type":"hw.device-type","slug":"raspberrypi5"}]}""");
-            Device.Apps = Given.Apps(new() { ["main"] = demanding }, commit: new string('e', 32));
+            Device.Apps = GivenFleet.Apps(new() { ["main"] = demanding }, commit: new string('e', 32));
             agent.UpdateNow(force: false);
             await UntilAsync(() => reconciler.Problems.ContainsKey("release"));
             Assert.Contains("hw.device-type raspberrypi5", reconciler.Problems["release"]);
@@ -175,13 +175,13 @@ public sealed class AgentTests : IAsyncDisposable
         await LiveAsync(async (agent, reconciler, local) =>
         {
             await UntilAsync(() => Polls > 0);
-            Device.Apps = Given.Apps(new() { ["main"] = Given.Service() });
+            Device.Apps = GivenFleet.Apps(new() { ["main"] = GivenFleet.Service() });
             Device.Config["RESIN_SUPERVISOR_LOCAL_MODE"] = "1";
             agent.UpdateNow(force: false);
             await UntilAsync(() => local.Settings.LocalMode && reconciler.Journal.Memory.Target?.Apps.Count == 1);
             local.Push(DeviceApi.LocalTests.Push());
             Assert.Equal("localapp", reconciler.Journal.Memory.Target!.Apps.Single().App);
-            Device.Apps = Given.Apps(new() { ["main"] = Given.Service(id: 900) }, commit: new string('c', 32));
+            Device.Apps = GivenFleet.Apps(new() { ["main"] = GivenFleet.Service(id: 900) }, commit: new string('c', 32));
             var before = Polls;
             agent.UpdateNow(force: false);
             await UntilAsync(() => Polls > before);

@@ -27,7 +27,7 @@ public sealed class ClientTests : IAsyncDisposable
         await server.DisposeAsync();
     }
 
-    private Task<ApiAnswer?> ProvisionAsync(FleetIdentity who, FleetConfig? with = null) => Provisioning.TryAsync(api, who, with ?? config, Given.Facts, "02:00:00:00:00:01", Stop);
+    private Task<ApiAnswer?> ProvisionAsync(FleetIdentity who, FleetConfig? with = null) => Provisioning.TryAsync(api, who, with ?? config, GivenFleet.Facts, "02:00:00:00:00:01", Stop);
 
     [Fact]
     public async Task Registers_with_the_body_of_the_recorded_call()
@@ -91,7 +91,7 @@ public sealed class ClientTests : IAsyncDisposable
         using var meter = new Meter(server.Port);
         using var metered = new FleetApi(new($"http://127.0.0.1:{meter.Port}"), null);
         await ProvisionAsync(identity);
-        server.Devices[identity.Uuid].Apps = Given.Apps(new() { ["main"] = Given.Service() });
+        server.Devices[identity.Uuid].Apps = GivenFleet.Apps(new() { ["main"] = GivenFleet.Service() });
         var first = await metered.TargetAsync(identity, null, Stop);
         Assert.Equal(200, first.Status);
         Assert.StartsWith("W/\"", first.ETag);

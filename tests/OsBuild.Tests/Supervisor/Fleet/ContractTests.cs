@@ -56,5 +56,5 @@ public sealed class ContractTests
     [InlineData("""{"requires":["odd"]}""", "something that is not a demand")]
     [InlineData("""{"requires":[{"or":7}]}""", "something without a type")]
     public void A_demand_that_is_not_met_is_named(string contract, string? unmet) =>
-        Assert.Equal(unmet, Contract.Unmet(JsonDocument.Parse(contract).RootElement, Given.Facts.Contract));
+        Assert.Equal(unmet, Contract.Unmet(JsonDocument.Parse(contract).RootElement, GivenFleet.Facts.Contract));
 }

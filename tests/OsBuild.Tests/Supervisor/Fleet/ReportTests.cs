@@ -8,7 +8,7 @@ namespace OsBuild.Tests.Supervisor.Fleet;
 public sealed class ReportTests
 {
     private static readonly HostMetrics Metrics = new(7, 40, 100, 1000, 10, 1000, "/dev/sda6", "abc");
-    private static readonly Release Release = Given.Read(Given.Apps(new() { ["main"] = Given.Service(), ["side"] = Given.Service("registry.test/v2/cd34@sha256:2222222222222222222222222222222222222222222222222222222222222222", 502, 70078) })).Releases[0];
+    private static readonly Release Release = GivenFleet.Read(GivenFleet.Apps(new() { ["main"] = GivenFleet.Service(), ["side"] = GivenFleet.Service("registry.test/v2/cd34@sha256:2222222222222222222222222222222222222222222222222222222222222222", 502, 70078) })).Releases[0];
     private static readonly TargetState Target = new([Release]);
     private static readonly Dictionary<string, int> Quiet = [];
 
@@ -17,7 +17,7 @@ public sealed class ReportTests
     private static JsonObject Report(CurrentState? seen, Memory? memory = null, FleetTarget? fleet = null, Dictionary<string, int>? downloads = null) =>
         DeviceReport.Apps(Target, fleet, seen, memory ?? new(), downloads ?? Quiet);
 
-    private static JsonObject Whole(JsonObject apps, HostMetrics? metrics = null) => DeviceReport.Build(Given.Facts, new("192.0.2.10", "02:00:00:00:00:01"), "s3cret", metrics ?? Metrics, apps, busy: false);
+    private static JsonObject Whole(JsonObject apps, HostMetrics? metrics = null) => DeviceReport.Build(GivenFleet.Facts, new("192.0.2.10", "02:00:00:00:00:01"), "s3cret", metrics ?? Metrics, apps, busy: false);
 
     private static string Status(JsonObject apps, string commit) => apps[Release.App]!["releases"]![commit]!["update_status"]!.ToString();
 
@@ -27,7 +27,7 @@ public sealed class ReportTests
     public void Has_the_fields_the_recorded_report_has()
     {
         var recorded = JsonNode.Parse(RecordedWalk.Call("PATCH state: Running").Body!)!.AsObject().First().Value!.AsObject();
-        var ours = Whole(Report(Given.Seen(Given.Container(Release, "main"), Given.Container(Release, "side"))));
+        var ours = Whole(Report(GivenFleet.Seen(GivenFleet.Container(Release, "main"), GivenFleet.Container(Release, "side"))));
         // The name is the fleet's to say; what is not measured is not reported.
         string[] leftOut = ["name", "os_variant", "provisioning_progress", "provisioning_state", "is_undervolted"];
         Assert.Equal(recorded.Select(f => f.Key).Except(leftOut).Order(), ours.Select(f => f.Key).Order());
@@ -41,14 +41,14 @@ public sealed class ReportTests
     public void Tells_how_far_an_update_is()
     {
         Assert.Equal("applying changes", Status(Report(null), Release.Commit));
-        var nothing = Report(Given.Seen(), downloads: new() { [ImageReference.Normalize(Release.Services["main"].Image)] = 40 });
+        var nothing = Report(GivenFleet.Seen(), downloads: new() { [ImageReference.Normalize(Release.Services["main"].Image)] = 40 });
         Assert.Equal(("downloading", "Downloading"), (Status(nothing, Release.Commit), Service(nothing, "main")));
         Assert.Equal(40, nothing[Release.App]!["releases"]![Release.Commit]!["services"]!["main"]!["download_progress"]!.GetValue<int>());
-        var here = Report(Given.Seen() with { Images = [ImageOf("main"), ImageOf("side")] });
+        var here = Report(GivenFleet.Seen() with { Images = [ImageOf("main"), ImageOf("side")] });
         Assert.Equal(("applying changes", "Downloaded"), (Status(here, Release.Commit), Service(here, "main")));
-        var created = Report(Given.Seen(Given.Container(Release, "main", ContainerStatus.Created), Given.Container(Release, "side")) with { Images = [ImageOf("main"), ImageOf("side")] });
+        var created = Report(GivenFleet.Seen(GivenFleet.Container(Release, "main", ContainerStatus.Created), GivenFleet.Container(Release, "side")) with { Images = [ImageOf("main"), ImageOf("side")] });
         Assert.Equal(("applying changes", "Installed", "Running"), (Status(created, Release.Commit), Service(created, "main"), Service(created, "side")));
-        var done = Report(Given.Seen(Given.Container(Release, "main"), Given.Container(Release, "side", ContainerStatus.Exited)));
+        var done = Report(GivenFleet.Seen(GivenFleet.Container(Release, "main"), GivenFleet.Container(Release, "side", ContainerStatus.Exited)));
         Assert.Equal(("done", "Running", "exited"), (Status(done, Release.Commit), Service(done, "main"), Service(done, "side")));
         Assert.Null(done[Release.App]!["releases"]![Release.Commit]!["services"]!["main"]!["download_progress"]);
     }
@@ -56,8 +56,8 @@ public sealed class ReportTests
     [Fact]
     public void An_update_that_waits_for_a_lock_is_downloaded()
     {
-        var old = Given.Container(Release, "main", hash: "old");
-        var seen = Given.Seen(old, Given.Container(Release, "side")) with { Images = [ImageOf("main"), ImageOf("side")] };
+        var old = GivenFleet.Container(Release, "main", hash: "old");
+        var seen = GivenFleet.Seen(old, GivenFleet.Container(Release, "side")) with { Images = [ImageOf("main"), ImageOf("side")] };
         Assert.Equal("applying changes", Status(Report(seen), Release.Commit));
         Assert.Equal("downloaded", Status(Report(seen with { Locked = [old.Key] }), Release.Commit));
     }
@@ -67,14 +67,14 @@ public sealed class ReportTests
     {
         var good = Release with { Commit = "g00d", Services = new(Release.Services.ToDictionary(s => s.Key, s => s.Value with { Image = s.Value.Image.Replace("/v2/", "/v2/0", StringComparison.Ordinal) })) };
         var memory = new Memory { Good = new() { [good.App] = good }, Bad = [new(Release.App, Release.Fingerprint(), [], "main is unhealthy", Release.Commit)] };
-        var apps = Report(Given.Seen(Given.Container(good, "main"), Given.Container(good, "side")) with { Memory = memory }, memory);
+        var apps = Report(GivenFleet.Seen(GivenFleet.Container(good, "main"), GivenFleet.Container(good, "side")) with { Memory = memory }, memory);
         Assert.Equal(("aborted", "done", "g00d"), (Status(apps, Release.Commit), Status(apps, "g00d"), apps[Release.App]!["release_uuid"]!.ToString()));
     }
 
     [Fact]
     public void A_rejected_release_is_said_to_be_so_beside_what_runs()
     {
-        var apps = Report(Given.Seen(Given.Container(Release, "main"), Given.Container(Release, "side")), fleet: new(new("", []), [], [new(Release.App, "bad0", "needs a gpu"), new("newapp", "c0", "x")], []));
+        var apps = Report(GivenFleet.Seen(GivenFleet.Container(Release, "main"), GivenFleet.Container(Release, "side")), fleet: new(new("", []), [], [new(Release.App, "bad0", "needs a gpu"), new("newapp", "c0", "x")], []));
         Assert.Equal(("rejected", "done"), (Status(apps, "bad0"), Status(apps, Release.Commit)));
         Assert.Equal("rejected", apps["newapp"]!["releases"]!["c0"]!["update_status"]!.ToString());
     }
@@ -93,15 +93,15 @@ public sealed class ReportTests
     [Fact]
     public void Only_differences_are_sent()
     {
-        var report = Whole(Report(Given.Seen(Given.Container(Release, "main"), Given.Container(Release, "side"))));
+        var report = Whole(Report(GivenFleet.Seen(GivenFleet.Container(Release, "main"), GivenFleet.Container(Release, "side"))));
         var reporting = new Reporting();
         var first = reporting.Difference(report);
         Assert.Equal(report.Count, first.Count);
         reporting = reporting.After(first, Ok, TimeSpan.Zero);
         Assert.Empty(reporting.Difference(report));
-        var hot = Whole(Report(Given.Seen(Given.Container(Release, "main"), Given.Container(Release, "side"))), Metrics with { CpuTemp = 70 });
+        var hot = Whole(Report(GivenFleet.Seen(GivenFleet.Container(Release, "main"), GivenFleet.Container(Release, "side"))), Metrics with { CpuTemp = 70 });
         Assert.Equal("""{"cpu_temp":70}""", reporting.Difference(hot).ToJsonString());
-        var exited = Whole(Report(Given.Seen(Given.Container(Release, "main", ContainerStatus.Exited), Given.Container(Release, "side"))));
+        var exited = Whole(Report(GivenFleet.Seen(GivenFleet.Container(Release, "main", ContainerStatus.Exited), GivenFleet.Container(Release, "side"))));
         Assert.Equal(["apps"], reporting.Difference(exited).Select(d => d.Key));
     }
 

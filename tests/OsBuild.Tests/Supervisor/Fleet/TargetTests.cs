@@ -14,7 +14,7 @@ public sealed class TargetTests
     [Fact]
     public void The_recorded_target_becomes_a_release()
     {
-        var target = TargetReader.Read(Encoding.UTF8.GetBytes(RecordedWalk.Call("TARGET STATE v3").Answer), Given.Facts);
+        var target = TargetReader.Read(Encoding.UTF8.GetBytes(RecordedWalk.Call("TARGET STATE v3").Answer), GivenFleet.Facts);
         Assert.Equal("twilight-voice", target.Device.Name);
         Assert.Equal("900000", target.Device.Config["RESIN_SUPERVISOR_POLL_INTERVAL"]);
         var release = Assert.Single(target.Releases);
@@ -35,7 +35,7 @@ public sealed class TargetTests
     [Fact]
     public void A_fleet_without_a_release_wants_nothing()
     {
-        var target = TargetReader.Read(Encoding.UTF8.GetBytes(RecordedWalk.Call("empty target state").Answer), Given.Facts);
+        var target = TargetReader.Read(Encoding.UTF8.GetBytes(RecordedWalk.Call("empty target state").Answer), GivenFleet.Facts);
         Assert.Empty(target.Releases);
         Assert.Empty(target.Rejected);
     }
@@ -50,7 +50,7 @@ public sealed class TargetTests
     [InlineData("""{"29fdf4859f942138132ea46a8ba8f1cf":{"apps":{"../etc":{}}}}""")]
     [InlineData("""{"29fdf4859f942138132ea46a8ba8f1cf":{"apps":{"a":{"releases":{"../..":{"services":{}}}}}}}""")]
     [InlineData("""{"29fdf4859f942138132ea46a8ba8f1cf":{"apps":{"a":{"releases":{"c":7}}}}}""")]
-    public void What_is_no_target_state_is_refused(string json) => Assert.ThrowsAny<JsonException>(() => TargetReader.Read(Encoding.UTF8.GetBytes(json), Given.Facts));
+    public void What_is_no_target_state_is_refused(string json) => Assert.ThrowsAny<JsonException>(() => TargetReader.Read(Encoding.UTF8.GetBytes(json), GivenFleet.Facts));
 
     [Fact]
     public void No_mutation_of_the_recorded_target_does_harm()
@@ -64,7 +64,7 @@ public sealed class TargetTests
             if (i % 3 == 0) bytes = bytes[..random.Next(bytes.Length)];
             try
             {
-                foreach (var release in TargetReader.Read(bytes, Given.Facts).Releases) Assert.All(release.Services.Keys, s => Assert.True(TargetReader.IsName(s)));
+                foreach (var release in TargetReader.Read(bytes, GivenFleet.Facts).Releases) Assert.All(release.Services.Keys, s => Assert.True(TargetReader.IsName(s)));
             }
             catch (JsonException)
             {
@@ -75,8 +75,8 @@ public sealed class TargetTests
     [Fact]
     public void What_changes_with_every_release_or_name_restarts_nothing()
     {
-        var before = Given.Read(Given.Apps(new() { ["main"] = Given.Service() })).Releases[0];
-        var after = Given.Read(Given.Apps(new() { ["main"] = Given.Service(imageId: 70099) }, commit: new string('b', 32), release: 100), Given.Facts with { OsVersion = Given.Facts.OsVersion }).Releases[0];
+        var before = GivenFleet.Read(GivenFleet.Apps(new() { ["main"] = GivenFleet.Service() })).Releases[0];
+        var after = GivenFleet.Read(GivenFleet.Apps(new() { ["main"] = GivenFleet.Service(imageId: 70099) }, commit: new string('b', 32), release: 100), GivenFleet.Facts with { OsVersion = GivenFleet.Facts.OsVersion }).Releases[0];
         Assert.NotEqual(before.Services["main"].ContainerName, after.Services["main"].ContainerName);
         Assert.Equal(before.Fingerprint(), after.Fingerprint());
     }
@@ -87,14 +87,14 @@ public sealed class TargetTests
     [InlineData("labels", "io.balena.features.supervisor-api=1")]
     public void What_the_container_is_made_of_restarts_it(string part, string pair)
     {
-        var before = Given.Read(_ => { });
-        Assert.NotEqual(before.Hash(), Given.Read(s => s[part] = Labels(pair)).Hash());
+        var before = GivenFleet.Read(_ => { });
+        Assert.NotEqual(before.Hash(), GivenFleet.Read(s => s[part] = Labels(pair)).Hash());
     }
 
     [Fact]
     public void A_service_is_told_who_it_is()
     {
-        var environment = Given.Read(_ => { }).Container.Environment!;
+        var environment = GivenFleet.Read(_ => { }).Container.Environment!;
         foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[("APP_ID", "1801"), ("APP_UUID", RecordedWalk.App), ("APP_NAME", "pumps"), ("SERVICE_NAME", "main"), ("DEVICE_UUID", RecordedWalk.Uuid),
             ("DEVICE_TYPE", "generic-amd64"), ("DEVICE_ARCH", "amd64"), ("DEVICE_NAME_AT_INIT", "twilight-voice"), ("HOST_OS_VERSION", "OsBuild 6.5.39+rev1"), ("APP_LOCK_PATH", "/tmp/balena/updates.lock"), ("SERVICE_HANDOVER_COMPLETE_PATH", "/tmp/balena/handover-complete")])
         {
@@ -108,16 +108,16 @@ public sealed class TargetTests
 
     [Fact]
     public void What_a_person_configured_is_stronger() =>
-        Assert.Equal("mine", Given.Read(s => s["environment"] = Labels("BALENA_DEVICE_TYPE=mine")).Container.Environment!["BALENA_DEVICE_TYPE"]);
+        Assert.Equal("mine", GivenFleet.Read(s => s["environment"] = Labels("BALENA_DEVICE_TYPE=mine")).Container.Environment!["BALENA_DEVICE_TYPE"]);
 
     [Fact]
     public void A_service_that_asks_for_the_device_API_gets_key_and_address()
     {
-        var spec = Given.Read(s => s["labels"] = Labels("io.balena.features.supervisor-api=1")).Container;
+        var spec = GivenFleet.Read(s => s["labels"] = Labels("io.balena.features.supervisor-api=1")).Container;
         Assert.Equal("key-of-82ef-main", spec.Environment!["BALENA_SUPERVISOR_API_KEY"]);
         Assert.Equal("http://10.114.104.1:48484", spec.Environment["BALENA_SUPERVISOR_ADDRESS"]);
         Assert.Equal(["default", "supervisor0"], spec.Networks!.Select(n => n.Network));
-        var host = Given.Read(s => { s["labels"] = Labels("io.balena.features.supervisor-api=1"); s["composition"]!["network_mode"] = "host"; }).Container;
+        var host = GivenFleet.Read(s => { s["labels"] = Labels("io.balena.features.supervisor-api=1"); s["composition"]!["network_mode"] = "host"; }).Container;
         Assert.Equal("http://127.0.0.1:48484", host.Environment!["RESIN_SUPERVISOR_ADDRESS"]);
         Assert.Null(host.Networks);
     }
@@ -125,20 +125,20 @@ public sealed class TargetTests
     [Fact]
     public void The_fleets_own_key_is_given_only_on_request()
     {
-        var environment = Given.Read(s => s["labels"] = Labels("io.balena.features.balena-api=1")).Container.Environment!;
+        var environment = GivenFleet.Read(s => s["labels"] = Labels("io.balena.features.balena-api=1")).Container.Environment!;
         Assert.Equal(("k3y", "https://fleet.test"), (environment["BALENA_API_KEY"], environment["BALENA_API_URL"]));
     }
 
     [Fact]
     public void Features_bring_in_what_the_host_has()
     {
-        var mounts = Given.Read(s => s["labels"] = Labels("io.resin.features.kernel-modules=1", "io.balena.features.dbus=true", "io.balena.features.firmware=1", "io.balena.features.sysfs=0")).Container.Mounts!;
+        var mounts = GivenFleet.Read(s => s["labels"] = Labels("io.resin.features.kernel-modules=1", "io.balena.features.dbus=true", "io.balena.features.firmware=1", "io.balena.features.sysfs=0")).Container.Mounts!;
         // /lib/firmware is not on this host; sysfs was said no to.
         Assert.Equal(["/run/dbus:/host/run/dbus", "/lib/modules:/lib/modules"], mounts.Select(m => $"{m.Source}:{m.Target}"));
-        var engine = Given.Read(s => s["labels"] = Labels("io.balena.features.balena-socket=1")).Container;
+        var engine = GivenFleet.Read(s => s["labels"] = Labels("io.balena.features.balena-socket=1")).Container;
         Assert.All(engine.Mounts!, m => Assert.Equal("/run/docker.sock", m.Source));
         Assert.Equal("unix:///var/run/balena-engine.sock", engine.Environment!["DOCKER_HOST"]);
-        Assert.Equal("gpu", Given.Read(s => s["labels"] = Labels("io.balena.features.gpu=1")).Container.Gpus!.Single().Capabilities.Single());
+        Assert.Equal("gpu", GivenFleet.Read(s => s["labels"] = Labels("io.balena.features.gpu=1")).Container.Gpus!.Single().Capabilities.Single());
     }
 
     [Theory]
@@ -149,23 +149,23 @@ public sealed class TargetTests
     [InlineData("teleport", "DownloadThenKill")]
     public void Update_labels_are_policy(string strategy, string expected)
     {
-        var service = Given.Read(s => s["labels"] = Labels($"io.resin.update.strategy={strategy}", "io.balena.update.handover-timeout=120000"));
+        var service = GivenFleet.Read(s => s["labels"] = Labels($"io.resin.update.strategy={strategy}", "io.balena.update.handover-timeout=120000"));
         Assert.Equal((expected, TimeSpan.FromMinutes(2)), ($"{service.Update.Strategy}", service.Update.Timeout));
         Assert.Equal(strategy == "hand-over", service.Update.Signal);
-        Assert.Equal(Given.Read(_ => { }).Container.Labels, service.Container.Labels);
+        Assert.Equal(GivenFleet.Read(_ => { }).Container.Labels, service.Container.Labels);
     }
 
     [Fact]
     public void The_composition_is_read_as_a_compose_file_is()
     {
-        var service = Given.Service();
+        var service = GivenFleet.Service();
         service["composition"] = JsonNode.Parse("""
             {"depends_on":["bus"],"networks":{"field":{"aliases":["ctl"],"ipv4_address":"172.28.0.10"}},"volumes":["state:/data"],"devices":["/dev/ttyUSB0:/dev/ttyUSB0"],"cap_add":["SYS_RAWIO"],"mem_limit":"96m",
              "ports":["8080:80"],"build":{"context":"."},"image":null,"logging":{"driver":"syslog"},"container_name":"x","command":null,"privileged":false,
              "healthcheck":{"test":["CMD","/ok"],"interval":"30s","timeout":"3s","retries":3,"start_period":"10s"}}
             """);
         var networks = JsonNode.Parse("""{"field":{"driver":"bridge","internal":false,"enable_ipv6":false,"driver_opts":{},"labels":{},"ipam":{"driver":"default","config":[{"subnet":"172.28.0.0/24","gateway":"172.28.0.1"}],"options":{}}}}""")!.AsObject();
-        var release = Given.Read(Given.Apps(new() { ["control"] = service, ["bus"] = Given.Service() }, networks: networks, volumes: JsonNode.Parse("""{"state":{"driver":"local","driver_opts":{},"labels":{}}}""")!.AsObject())).Releases.Single();
+        var release = GivenFleet.Read(GivenFleet.Apps(new() { ["control"] = service, ["bus"] = GivenFleet.Service() }, networks: networks, volumes: JsonNode.Parse("""{"state":{"driver":"local","driver_opts":{},"labels":{}}}""")!.AsObject())).Releases.Single();
         var spec = release.Services["control"].Container;
         Assert.Equal("bus", release.Services["control"].DependsOn.Single().Service);
         Assert.Equal((96L << 20, "172.28.0.10", 8080, "SYS_RAWIO"), (spec.Memory, spec.Networks!.Single().Ipv4, spec.Ports!.Single().HostPort, spec.CapAdd!.Single()));
@@ -178,11 +178,11 @@ public sealed class TargetTests
     [Fact]
     public void A_composition_that_cannot_run_is_rejected_with_its_reason_and_leaves_other_apps_alone()
     {
-        var service = Given.Service();
+        var service = GivenFleet.Service();
         service["composition"]!["volumes"] = new JsonArray("nowhere:/data");
-        var apps = Given.Apps(new() { ["main"] = service });
-        apps["ffffffffffffffffffffffffffffffff"] = Given.Apps(new() { ["other"] = Given.Service() })[RecordedWalk.App]!.DeepClone();
-        var target = Given.Read(apps);
+        var apps = GivenFleet.Apps(new() { ["main"] = service });
+        apps["ffffffffffffffffffffffffffffffff"] = GivenFleet.Apps(new() { ["other"] = GivenFleet.Service() })[RecordedWalk.App]!.DeepClone();
+        var target = GivenFleet.Read(apps);
         var rejected = Assert.Single(target.Rejected);
         Assert.Equal((RecordedWalk.App, RecordedWalk.Commit), (rejected.App, rejected.Commit));
         Assert.Contains("the volume 'nowhere' is not defined", rejected.Reason);
@@ -192,14 +192,14 @@ public sealed class TargetTests
     [Fact]
     public void An_unmet_contract_rejects_the_release_unless_the_service_is_optional()
     {
-        var demanding = Given.Service();
+        var demanding = GivenFleet.Service();
         demanding["contract"] = JsonNode.Parse("""{"type":"sw.container","requires":[{"type":"arch.sw","slug":"aarch64"}]}""");
-        var needing = Given.Service();
+        var needing = GivenFleet.Service();
         needing["composition"]!["depends_on"] = new JsonArray("gpu");
-        var apps = Given.Apps(new() { ["gpu"] = demanding, ["main"] = needing });
-        Assert.Equal("gpu needs arch.sw aarch64, which this device does not have", Given.Read(apps).Rejected.Single().Reason.Split("; ")[0]);
+        var apps = GivenFleet.Apps(new() { ["gpu"] = demanding, ["main"] = needing });
+        Assert.Equal("gpu needs arch.sw aarch64, which this device does not have", GivenFleet.Read(apps).Rejected.Single().Reason.Split("; ")[0]);
         demanding["labels"] = Labels("io.balena.features.optional=1");
-        var target = Given.Read(apps);
+        var target = GivenFleet.Read(apps);
         Assert.Empty(target.Rejected);
         Assert.Equal(["main"], target.Releases.Single().Services.Keys);
         Assert.Empty(target.Releases.Single().Services["main"].DependsOn);
@@ -209,7 +209,7 @@ public sealed class TargetTests
     [Fact]
     public void The_host_and_this_program_are_not_apps()
     {
-        var apps = Given.Apps(new() { ["main"] = Given.Service() });
+        var apps = GivenFleet.Apps(new() { ["main"] = GivenFleet.Service() });
         foreach (var (uuid, extra) in (ReadOnlySpan<(string, string)>)[("0a0000000000000000000000000000f0", """{"is_host":true,"class":"app"}"""), ("9d000000000000000000000000000042", """{"class":"app"}""")])
         {
             var app = apps[RecordedWalk.App]!.DeepClone().AsObject();
@@ -217,13 +217,13 @@ public sealed class TargetTests
             apps[uuid] = app;
         }
 
-        var target = Given.Read(apps);
+        var target = GivenFleet.Read(apps);
         Assert.Equal(RecordedWalk.App, Assert.Single(target.Releases).App);
         Assert.Equal(2, target.Remarks.Count);
     }
 
     [Fact]
-    public void A_service_may_be_wanted_stopped() => Assert.False(Given.Read(s => s["running"] = false).Running);
+    public void A_service_may_be_wanted_stopped() => Assert.False(GivenFleet.Read(s => s["running"] = false).Running);
 
     [Fact]
     public void An_app_whose_release_is_rejected_stays_as_it_is()

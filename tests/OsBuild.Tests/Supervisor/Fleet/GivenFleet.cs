@@ -6,7 +6,7 @@ using OsBuild.Supervisor.State;
 namespace OsBuild.Tests.Supervisor.Fleet;
 
 /// <summary>Target states and devices to begin with.</summary>
-internal static class Given
+internal static class GivenFleet
 {
     public static readonly DeviceFacts Facts = new()
     {
