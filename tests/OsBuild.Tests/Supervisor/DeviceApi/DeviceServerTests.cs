@@ -10,7 +10,6 @@ using Serilog;
 namespace OsBuild.Tests.Supervisor.DeviceApi;
 
 using OsBuild.Tests.Supervisor.Fleet;
-using Given = OsBuild.Tests.Supervisor.Fleet.Given;
 
 /// <summary>The device API without an engine: who may ask what, in which form it answers.</summary>
 public sealed class DeviceServerTests : IAsyncDisposable

@@ -8,7 +8,6 @@ using OsBuild.Supervisor.State;
 namespace OsBuild.Tests.Supervisor.DeviceApi;
 
 using OsBuild.Tests.Supervisor.Fleet;
-using Given = OsBuild.Tests.Supervisor.Fleet.Given;
 
 /// <summary>What the balena CLI sends when it pushes to a device, and what it is told.</summary>
 public sealed class LocalTests
