@@ -36,7 +36,7 @@ public sealed class PageTests(EngineFixture fixture)
         await device.LoadAsync(TestImages.Archive("page-test:1"));
         device.Compose(Compose(Device.FreePort()));
         device.Start();
-        await device.UntilRunningAsync(60, "web", "clock");
+        await device.UntilRunningAsync("web", "clock");
         var address = $"http://127.0.0.1:{File.ReadAllText(Path.Combine(device.Paths.Run, "api-port")).Trim()}/";
         var key = (await device.AskAsync("key")).Trim();
 
@@ -109,7 +109,7 @@ public sealed class PageTests(EngineFixture fixture)
         await device.LoadAsync(TestImages.Archive("page-test:1"));
         device.Compose(Compose(Device.FreePort()));
         device.Start();
-        await device.UntilRunningAsync(60, "web", "clock");
+        await device.UntilRunningAsync("web", "clock");
         using var browser = new Chromium(390, 844);
         browser.Open($"http://127.0.0.1:{File.ReadAllText(Path.Combine(device.Paths.Run, "api-port")).Trim()}/");
         browser.Wait("!document.getElementById('login').hidden");
@@ -131,7 +131,7 @@ public sealed class PageTests(EngineFixture fixture)
         await device.LoadAsync(TestImages.Archive("page-test:1"));
         device.Compose(Compose(Device.FreePort()));
         device.Start();
-        await device.UntilRunningAsync(60, "web", "clock");
+        await device.UntilRunningAsync("web", "clock");
         using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{File.ReadAllText(Path.Combine(device.Paths.Run, "api-port")).Trim()}/") };
         foreach (var path in (string[])["v1/status", "v1/why/web", "v1/plan", "v1/history", "v1/events", "v1/logs", "v1/metrics", "metrics", "v1/compose", "v1/key"]) Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync(path)).StatusCode);
         foreach (var path in (string[])["v1/compose", "v1/services/web/stop", "v1/rollback/x", "v1/build/a/b", "v1/key", "v1/login"]) Assert.Equal(HttpStatusCode.Unauthorized, (await http.PostAsync(path, new ByteArrayContent(Encoding.UTF8.GetBytes("x")))).StatusCode);
