@@ -18,7 +18,7 @@ internal sealed class Guest : IDisposable
     /// <param name="devices">Options of QEMU for its disks.</param>
     public Guest(params string[] devices)
     {
-        var folder = Checkout.Script(TimeSpan.FromMinutes(10), "guest.sh").TrimEnd().Split('\n')[^1];
+        var folder = Checkout.Script(TimeSpan.FromMinutes(10), "guest.sh").Split('\n')[0];
         _machine = Machine.StartOwn("qemu-system-x86_64",
         [
             "-machine", "q35", "-cpu", "max", "-smp", "2", "-m", "768", "-nic", "none", "-kernel", Path.Combine(folder, "vmlinuz"), "-initrd", Path.Combine(folder, "initrd"),

@@ -14,7 +14,7 @@ apt_private
 kernel=$(depends_first amd64 linux-image-amd64)
 fetch_debs amd64 "$kernel" busybox-static
 out=$work/guest root=$work/guest/root
-fingerprint=$( { sha256sum "$0" "$top/dist/linux-x64/flasher"; deb_file amd64 "$kernel"; } | sha256sum)
+fingerprint=$( { cat "$0" "$top/dist/linux-x64/flasher"; deb_file amd64 "$kernel"; } | sha256sum)
 [ ! -f "$out/fingerprint" ] || [ "$(cat "$out/fingerprint")" != "$fingerprint" ] || { echo "$out"; exit 0; }
 rm -rf "$out"; mkdir -p "$root"/{bin,dev,proc,sys,run,tmp,etc,mnt,home,modules,lib64,lib/x86_64-linux-gnu,media/stick}
 
