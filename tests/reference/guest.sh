@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd)
 work=${OSBUILD_WORK:-$top/work}; mkdir -p "$work"
 . "$here/debian.sh"
 modules="nvme usb-storage uas xhci-pci sd_mod sr_mod sdhci-pci mmc_block virtio_scsi virtio_pci ext4 vfat nls_ascii nls_cp437 dm-mod dm-crypt xts algif_skcipher raid1 btrfs zram"
-programs="mke2fs sfdisk lvm cryptsetup mdadm mkfs.btrfs"
+programs="mkfs.ext4 sfdisk lvm cryptsetup mdadm mkfs.btrfs"
 
 "$here/publish.sh" flasher:linux-x64 >&2
 apt_private
