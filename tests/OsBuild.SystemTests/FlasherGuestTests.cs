@@ -27,7 +27,7 @@ public sealed class FlasherGuestTests : IDisposable
             "-drive", $"file={system},if=none,id=system,format=raw", "-device", "nvme,drive=system,serial=SYSTEM",
             "-drive", $"file={stick},if=none,id=stick,format=raw", "-device", "usb-storage,drive=stick,bus=xhci.0,removable=on,serial=STICK",
             "-drive", $"file={card},if=none,id=card,format=raw", "-device", "sd-card,drive=card");
-        guest.Do("printf 'label: gpt\\n,,L\\n' | sfdisk -q /dev/nvme0n1 && mke2fs -q -t ext4 /dev/nvme0n1p1 && mount -t ext4 /dev/nvme0n1p1 /mnt");
+        guest.Do("printf 'label: gpt\\n,,L\\n' | sfdisk -q /dev/nvme0n1 && mkfs.ext4 -q /dev/nvme0n1p1 && mount -t ext4 /dev/nvme0n1p1 /mnt");
         guest.SwitchRoot();
         guest.Do("for i in $(seq 100); do [ -b /dev/sda ] && [ -b /dev/mmcblk0 ] && break; sleep 0.1; done; [ -b /dev/sda ] && [ -b /dev/mmcblk0 ]");
 

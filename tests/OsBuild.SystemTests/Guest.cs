@@ -18,7 +18,7 @@ internal sealed class Guest : IDisposable
     /// <param name="devices">Options of QEMU for its disks.</param>
     public Guest(params string[] devices)
     {
-        var folder = Checkout.Script(TimeSpan.FromMinutes(10), "guest.sh").TrimEnd().Split('\n')[^1];
+        var folder = Checkout.Script(TimeSpan.FromMinutes(10), "guest.sh").Split('\n')[0];
         _machine = Machine.StartOwn("qemu-system-x86_64",
         [
             "-machine", "q35", "-cpu", "max", "-smp", "2", "-m", "768", "-nic", "none", "-kernel", Path.Combine(folder, "vmlinuz"), "-initrd", Path.Combine(folder, "initrd"),
@@ -29,7 +29,22 @@ internal sealed class Guest : IDisposable
         for (var clock = Stopwatch.StartNew(); !File.Exists(path) && clock.Elapsed < Long;) Thread.Sleep(50);
         _serial = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         _serial.Connect(new UnixDomainSocketEndPoint(path));
+        new Thread(Drain) { IsBackground = true }.Start();
         Until("GUEST READY\n");
+    }
+
+    /// <summary>The console's file is what counts; but what nobody takes from the socket stops the guest.</summary>
+    private void Drain()
+    {
+        var buffer = new byte[4096];
+        try
+        {
+            while (_serial.Receive(buffer) > 0) { }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The machine is off.
+        }
     }
 
     /// <summary>QEMU's own controls.</summary>

@@ -7,14 +7,14 @@ here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd)
 work=${OSBUILD_WORK:-$top/work}; mkdir -p "$work"
 . "$here/debian.sh"
 modules="nvme usb-storage uas xhci-pci sd_mod sr_mod sdhci-pci mmc_block virtio_scsi virtio_pci ext4 vfat nls_ascii nls_cp437 dm-mod dm-crypt xts algif_skcipher raid1 btrfs zram"
-programs="mke2fs sfdisk lvm cryptsetup mdadm mkfs.btrfs"
+programs="mkfs.ext4 sfdisk lvm cryptsetup mdadm mkfs.btrfs"
 
 "$here/publish.sh" flasher:linux-x64 >&2
 apt_private
 kernel=$(depends_first amd64 linux-image-amd64)
 fetch_debs amd64 "$kernel" busybox-static
 out=$work/guest root=$work/guest/root
-fingerprint=$( { sha256sum "$0" "$top/dist/linux-x64/flasher"; deb_file amd64 "$kernel"; } | sha256sum)
+fingerprint=$( { cat "$0" "$top/dist/linux-x64/flasher"; deb_file amd64 "$kernel"; } | sha256sum)
 [ ! -f "$out/fingerprint" ] || [ "$(cat "$out/fingerprint")" != "$fingerprint" ] || { echo "$out"; exit 0; }
 rm -rf "$out"; mkdir -p "$root"/{bin,dev,proc,sys,run,tmp,etc,mnt,home,modules,lib64,lib/x86_64-linux-gnu,media/stick}
 

@@ -11,6 +11,7 @@ all=(image-builder:linux-x64 supervisor:linux-x64 flasher:linux-x64 supervisor:l
   flasher:win-x64 flasher:osx-arm64 flasher:osx-x64 image-builder:win-x64 image-builder:osx-arm64)
 [ "${1:-all}" = all ] && set -- "${all[@]}"
 
+made_of() { case $1 in image-builder) echo image-builder board-configs ;; *) echo "$1" image-builder/Images image-builder/Directory.* ;; esac; }
 project() { case $1 in image-builder) echo image-builder/Builder ;; *) echo "$1" ;; esac; }
 
 sysroot() { # the few arm64 packages that linking needs
@@ -26,7 +27,7 @@ sysroot() { # the few arm64 packages that linking needs
 for target; do
   program=${target%%:*} rid=${target##*:} folder=$(project "${target%%:*}")
   stamp=$dist/$rid/.$program
-  sources=$(cd "$top" && { find image-builder "$folder" board-configs -type f -not -path '*/bin/*' -not -path '*/obj/*' -not -name '*.md' | LC_ALL=C sort | xargs sha256sum
+  sources=$(cd "$top" && { find $(made_of "$program") -type f -not -path '*/bin/*' -not -path '*/obj/*' -not -name '*.md' | LC_ALL=C sort | xargs sha256sum
     sha256sum tests/reference/publish.sh; dotnet --version; } | sha256sum | cut -d' ' -f1)
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sources" ]; then echo "  unchanged: dist/$rid/$program" >&2; continue; fi
   echo "  publishing $program for $rid" >&2

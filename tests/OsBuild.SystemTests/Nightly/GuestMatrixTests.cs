@@ -114,10 +114,10 @@ public sealed class GuestMatrixTests : IDisposable
 
     /// <summary>The running root, by every kind of stack; each disk it lies on is refused, and the stick beside them is not.</summary>
     [Theory]
-    [InlineData("partition", "mke2fs -q -t ext4 /dev/nvme0n1p1 && mount -t ext4 /dev/nvme0n1p1 /mnt", 1)]
-    [InlineData("LVM", "lvm pvcreate -q -y /dev/nvme0n1p1 /dev/nvme1n1p1 && lvm vgcreate -q vg /dev/nvme0n1p1 /dev/nvme1n1p1 && lvm lvcreate -q -y -Zn -Wn -n root -L 300M vg && mke2fs -q -t ext4 /dev/mapper/vg-root && mount -t ext4 /dev/mapper/vg-root /mnt", 2)]
-    [InlineData("LUKS", "echo secret | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/nvme0n1p1 - && echo secret | cryptsetup open /dev/nvme0n1p1 crypt - && mke2fs -q -t ext4 /dev/mapper/crypt && mount -t ext4 /dev/mapper/crypt /mnt", 1)]
-    [InlineData("RAID", "mdadm --create /dev/md0 --quiet --level=1 --raid-devices=2 --metadata=1.2 --assume-clean --run /dev/nvme0n1p1 /dev/nvme1n1p1 && mke2fs -q -t ext4 /dev/md0 && mount -t ext4 /dev/md0 /mnt", 2)]
+    [InlineData("partition", "mkfs.ext4 -q /dev/nvme0n1p1 && mount -t ext4 /dev/nvme0n1p1 /mnt", 1)]
+    [InlineData("LVM", "lvm pvcreate -q -y /dev/nvme0n1p1 /dev/nvme1n1p1 && lvm vgcreate -q vg /dev/nvme0n1p1 /dev/nvme1n1p1 && lvm lvcreate -q -y -Zn -Wn -n root -L 300M vg && mkfs.ext4 -q /dev/mapper/vg-root && mount -t ext4 /dev/mapper/vg-root /mnt", 2)]
+    [InlineData("LUKS", "echo secret | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/nvme0n1p1 - && echo secret | cryptsetup open /dev/nvme0n1p1 crypt - && mkfs.ext4 -q /dev/mapper/crypt && mount -t ext4 /dev/mapper/crypt /mnt", 1)]
+    [InlineData("RAID", "mdadm --create /dev/md0 --quiet --level=1 --raid-devices=2 --metadata=1.2 --assume-clean --run /dev/nvme0n1p1 /dev/nvme1n1p1 && mkfs.ext4 -q /dev/md0 && mount -t ext4 /dev/md0 /mnt", 2)]
     [InlineData("btrfs", "mkfs.btrfs -q -d raid0 /dev/nvme0n1p1 /dev/nvme1n1p1 && mount -t btrfs -o device=/dev/nvme1n1p1 /dev/nvme0n1p1 /mnt", 2)]
     public void The_disks_of_a_running_root_are_refused(string name, string setup, int disks)
     {
@@ -152,7 +152,7 @@ public sealed class GuestMatrixTests : IDisposable
             "-drive", $"file={home},if=none,id=home,format=raw", "-device", "usb-storage,drive=home,bus=xhci.0,removable=on,serial=HOME");
         WaitForDisk(guest, "sda");
         guest.Do("mkswap /dev/nvme0n1 > /dev/null && swapon /dev/nvme0n1 && echo 32M > /sys/block/zram0/disksize && mkswap /dev/zram0 > /dev/null && swapon /dev/zram0");
-        guest.Do("mke2fs -q -t ext4 /dev/sda && mount -t ext4 /dev/sda /home");
+        guest.Do("mkfs.ext4 -q /dev/sda && mount -t ext4 /dev/sda /home");
         MakeImage(guest);
         foreach (var (device, why) in new[] { ("/dev/nvme0n1", "used as swap space"), ("/dev/zram0", "refused"), ("/dev/sda", "mounted at /home") })
         {
