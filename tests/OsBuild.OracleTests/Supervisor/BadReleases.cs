@@ -38,7 +38,7 @@ public abstract class BadReleases(EngineFixture fixture, ITestOutputHelper outpu
 }
 
 /// <summary>The part that every run makes.</summary>
-[Collection("engine")]
+[Collection("engine 4")]
 public sealed class BadReleasesSample(EngineFixture fixture, ITestOutputHelper output) : BadReleases(fixture, output)
 {
     private static readonly string[] Sample = ["exits at once", "is unhealthy", "no such program", "no such device", "out of memory"];
@@ -48,15 +48,6 @@ public sealed class BadReleasesSample(EngineFixture fixture, ITestOutputHelper o
     [InlineData("start-first")]
     public Task S30_No_bad_release_ever_wins(string strategy) => TryAllAsync(strategy, Releases.Bad.Where(b => Sample.Contains(b.Kind)));
 }
-
-[CollectionDefinition("engine 2")]
-public sealed class SecondEngine : ICollectionFixture<EngineFixture>;
-
-[CollectionDefinition("engine 3")]
-public sealed class ThirdEngine : ICollectionFixture<EngineFixture>;
-
-[CollectionDefinition("engine 4")]
-public sealed class FourthEngine : ICollectionFixture<EngineFixture>;
 
 [Collection("engine"), Trait("length", "long")]
 public sealed class BadReleasesDownloadThenKill(EngineFixture fixture, ITestOutputHelper output) : BadReleases(fixture, output)

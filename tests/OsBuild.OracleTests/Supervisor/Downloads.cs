@@ -2,7 +2,7 @@ namespace OsBuild.OracleTests.Supervisor;
 
 /// <summary>Updates out of a real registry that fails in every way a registry can, with a client hammering the old release. The old one serves,
 /// and once the registry is well again the update happens by itself.</summary>
-[Collection("engine")]
+[Collection("engine 2")]
 public sealed class Downloads(EngineFixture fixture, ITestOutputHelper output)
 {
     private static readonly (string Kind, RegistryFault Fault)[] Faults =

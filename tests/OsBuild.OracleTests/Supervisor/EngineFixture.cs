@@ -7,6 +7,15 @@ namespace OsBuild.OracleTests.Supervisor;
 [CollectionDefinition("engine")]
 public sealed class OneDeviceAtATime : ICollectionFixture<EngineFixture>;
 
+[CollectionDefinition("engine 2")]
+public sealed class SecondEngine : ICollectionFixture<EngineFixture>;
+
+[CollectionDefinition("engine 3")]
+public sealed class ThirdEngine : ICollectionFixture<EngineFixture>;
+
+[CollectionDefinition("engine 4")]
+public sealed class FourthEngine : ICollectionFixture<EngineFixture>;
+
 /// <summary>A real dockerd with its own containerd, socket and store; started when the first test asks for it and ended by its pid.
 /// Every collection of tests has its own, so that collections run side by side.</summary>
 public sealed class EngineFixture : IAsyncDisposable

@@ -3,7 +3,7 @@ using OsBuild.Supervisor.Engine;
 namespace OsBuild.OracleTests.Supervisor;
 
 /// <summary>The engine itself fails: it comes late, dies, hangs, or its store is torn. Containers live on, and the supervisor picks up where things are.</summary>
-[Collection("engine")]
+[Collection("engine 3")]
 public sealed class EngineTrouble(EngineFixture fixture, ITestOutputHelper output)
 {
     [Fact]

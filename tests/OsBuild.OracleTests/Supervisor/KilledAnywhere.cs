@@ -5,7 +5,7 @@ namespace OsBuild.OracleTests.Supervisor;
 
 /// <summary>A worker of its own is killed (SIGKILL) in each step of an update, as it begins the step or a moment later, and started again: the end is the
 /// same as without. It says each step before it does it, so what it prints is where it is.</summary>
-[Collection("engine")]
+[Collection("engine 2")]
 public sealed partial class KilledAnywhere(EngineFixture fixture, ITestOutputHelper output)
 {
     private static string Web(int port, string image, string strategy, int version) => Releases.Web(port, image,
