@@ -37,7 +37,7 @@ pid=$!
 cat "$run/monitor.out" > "$run/monitor.log" & cat_pid=$!
 exec 8> "$run/monitor.in"
 alive() { kill -0 $pid 2>/dev/null; }
-cleanup() { alive && kill $pid 2>/dev/null; kill $cat_pid 2>/dev/null; rm -f "$run"/monitor.in "$run"/monitor.out; return 0; }
+cleanup() { kill $pid $cat_pid 2>/dev/null || true; rm -f "$run"/monitor.in "$run"/monitor.out; }   # either may have ended already
 trap cleanup EXIT
 
 fail() { echo "error: $*; the end of the console:" >&2; tail -n 40 "$run/console.log" >&2; exit 1; }
