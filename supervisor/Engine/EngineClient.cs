@@ -170,8 +170,13 @@ internal sealed class EngineClient : IDisposable
         {
             await call();
         }
-        catch (EngineRefusedException e) when (e.Status is HttpStatusCode.NotFound or HttpStatusCode.NotModified || e.Message.Contains("already in progress", StringComparison.Ordinal))
+        catch (EngineRefusedException e) when (e.Status is HttpStatusCode.NotFound or HttpStatusCode.NotModified)
         {
+        }
+        catch (EngineRefusedException e) when (e.Message.Contains("already in progress", StringComparison.Ordinal))
+        {
+            // The engine is at it; asking again at once would only keep it busy.
+            await Task.Delay(TimeSpan.FromSeconds(1));
         }
     }
 
