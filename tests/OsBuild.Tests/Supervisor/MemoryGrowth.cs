@@ -5,7 +5,12 @@ using OsBuild.Supervisor.State;
 
 namespace OsBuild.Tests.Supervisor;
 
+/// <summary>What is measured for the whole process is measured while nothing else runs in it.</summary>
+[CollectionDefinition("alone", DisableParallelization = true)]
+public sealed class Alone;
+
 /// <summary>A hundred days of rounds in one go: planner, tracker, memory, journal and history, with an update each thousand rounds, a bad one among ten.</summary>
+[Collection("alone")]
 public sealed class MemoryGrowth(ITestOutputHelper output)
 {
     private const long MiB = 1 << 20;
