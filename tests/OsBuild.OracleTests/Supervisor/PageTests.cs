@@ -22,6 +22,18 @@ public sealed class PageTests(EngineFixture fixture)
             restart: always
         """;
 
+    private async Task<Device> RunningAsync()
+    {
+        var device = await Device.NewAsync(fixture);
+        await device.LoadAsync(TestImages.Archive("page-test:1"));
+        device.Compose(Compose(Device.FreePort()));
+        device.Start();
+        await device.UntilRunningAsync("web", "clock");
+        return device;
+    }
+
+    private static string Address(Device device) => $"http://127.0.0.1:{File.ReadAllText(Path.Combine(device.Paths.Run, "api-port")).Trim()}/";
+
     /// <summary>Where to keep pictures for a person to look at; nothing is kept without it.</summary>
     private static void Keep(Chromium browser, string name)
     {
@@ -32,12 +44,8 @@ public sealed class PageTests(EngineFixture fixture)
     public async Task Shows_the_device_live_and_steers_it()
     {
         Judge.Require("chromium");
-        await using var device = await Device.NewAsync(fixture);
-        await device.LoadAsync(TestImages.Archive("page-test:1"));
-        device.Compose(Compose(Device.FreePort()));
-        device.Start();
-        await device.UntilRunningAsync("web", "clock");
-        var address = $"http://127.0.0.1:{File.ReadAllText(Path.Combine(device.Paths.Run, "api-port")).Trim()}/";
+        await using var device = await RunningAsync();
+        var address = Address(device);
         var key = (await device.AskAsync("key")).Trim();
 
         using var browser = new Chromium();
@@ -105,13 +113,9 @@ public sealed class PageTests(EngineFixture fixture)
     public async Task Fits_a_phone()
     {
         Judge.Require("chromium");
-        await using var device = await Device.NewAsync(fixture);
-        await device.LoadAsync(TestImages.Archive("page-test:1"));
-        device.Compose(Compose(Device.FreePort()));
-        device.Start();
-        await device.UntilRunningAsync("web", "clock");
+        await using var device = await RunningAsync();
         using var browser = new Chromium(390, 844);
-        browser.Open($"http://127.0.0.1:{File.ReadAllText(Path.Combine(device.Paths.Run, "api-port")).Trim()}/");
+        browser.Open(Address(device));
         browser.Wait("!document.getElementById('login').hidden");
         browser.Type("#key", (await device.AskAsync("key")).Trim());
         browser.Click("#login-form button");
@@ -127,12 +131,8 @@ public sealed class PageTests(EngineFixture fixture)
     [Fact]
     public async Task Nothing_is_told_and_nothing_is_done_without_the_key()
     {
-        await using var device = await Device.NewAsync(fixture);
-        await device.LoadAsync(TestImages.Archive("page-test:1"));
-        device.Compose(Compose(Device.FreePort()));
-        device.Start();
-        await device.UntilRunningAsync("web", "clock");
-        using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{File.ReadAllText(Path.Combine(device.Paths.Run, "api-port")).Trim()}/") };
+        await using var device = await RunningAsync();
+        using var http = new HttpClient { BaseAddress = new Uri(Address(device)) };
         foreach (var path in (string[])["v1/status", "v1/why/web", "v1/plan", "v1/history", "v1/events", "v1/logs", "v1/metrics", "metrics", "v1/compose", "v1/key"]) Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync(path)).StatusCode);
         foreach (var path in (string[])["v1/compose", "v1/services/web/stop", "v1/rollback/x", "v1/build/a/b", "v1/key", "v1/login"]) Assert.Equal(HttpStatusCode.Unauthorized, (await http.PostAsync(path, new ByteArrayContent(Encoding.UTF8.GetBytes("x")))).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("")).StatusCode);
