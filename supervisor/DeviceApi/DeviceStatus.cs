@@ -19,11 +19,8 @@ internal sealed record NumberedApp(long Id, Release Release)
 /// <summary>What the device API answers about apps and services. Pure.</summary>
 internal static class DeviceStatus
 {
-    /// <summary>What only waits for time to pass does not count as unfinished work.</summary>
-    private static readonly string[] Patient = ["the proving time", "the next start of", "a better release", "the health of", "a decision about"];
-
     /// <summary>True when the containers are those the target wants.</summary>
-    public static bool IsApplied(List<Step> plan) => plan.TrueForAll(s => s is Step.Wait w && (w.For.EndsWith(" to be ready", StringComparison.Ordinal) || Patient.Any(p => w.For.StartsWith(p, StringComparison.Ordinal))) || s is Step.MarkGood or Step.Rename or Step.RemoveImage || s is Step.Start { Cause: var cause } && cause.StartsWith("it ended", StringComparison.Ordinal));
+    public static bool IsApplied(List<Step> plan) => plan.TrueForAll(s => s is Step.Wait { Settled: true } || s is Step.MarkGood or Step.Rename or Step.RemoveImage || s is Step.Start { Cause: var cause } && cause.StartsWith("it ended", StringComparison.Ordinal));
 
     public static JsonObject Status(TargetState? target, CurrentState? seen, List<Step>? plan, IReadOnlyDictionary<string, int> downloads)
     {

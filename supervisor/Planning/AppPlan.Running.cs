@@ -125,7 +125,7 @@ internal sealed partial class AppPlan
         if (service.Restart == RestartPolicy.No || trial && good is not null) return;
         var wait = TimeSpan.FromSeconds(Math.Min(Backoff.Longest.TotalSeconds, 15 * Math.Pow(2, Math.Clamp(chosen.Starts - 1, 0, 10))));
         if (chosen.RunningFor >= wait) Replace(service, [chosen], "it is unhealthy");
-        else steps.Add(new Step.Wait($"the health of {chosen.Name}", now + wait - chosen.RunningFor, "it is unhealthy and is started again if that does not change"));
+        else steps.Add(new Step.Wait($"the health of {chosen.Name}", now + wait - chosen.RunningFor, "it is unhealthy and is started again if that does not change") { Settled = true });
     }
 
     /// <summary>A dependency with <c>restart: true</c> whose container is newer than this one's start and ready. One that only was started again

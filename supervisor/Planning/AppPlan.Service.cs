@@ -182,7 +182,7 @@ internal sealed partial class AppPlan
         }
 
         var due = Backoff.Restart(chosen.Starts) - chosen.EndedFor;
-        if (chosen.Starts > 0 && due > TimeSpan.Zero) steps.Add(new Step.Wait($"the next start of {chosen.Name}", now + due, $"it ended with {(chosen.OutOfMemory ? "out of memory" : $"code {chosen.ExitCode}")}"));
+        if (chosen.Starts > 0 && due > TimeSpan.Zero) steps.Add(new Step.Wait($"the next start of {chosen.Name}", now + due, $"it ended with {(chosen.OutOfMemory ? "out of memory" : $"code {chosen.ExitCode}")}") { Settled = true });
         else Try(new Step.Start(chosen.Id, chosen.Name, chosen.Hash, WhyStart(chosen)));
     }
 

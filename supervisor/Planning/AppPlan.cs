@@ -133,7 +133,7 @@ internal sealed partial class AppPlan
             var engineName = spec.EngineName(release.App, name);
             var existing = current.Volumes.Find(v => v.Name == engineName);
             if (existing is null) Try(new Step.CreateVolume(release.App, name, spec, "the release needs it"));
-            else if (existing.Hash.Length > 0 && existing.Hash != SpecHash.Of(spec)) steps.Add(new Step.Wait($"a decision about volume {engineName}", null, "its options changed, but its data is kept; remove it by hand to make it anew"));
+            else if (existing.Hash.Length > 0 && existing.Hash != SpecHash.Of(spec)) steps.Add(new Step.Wait($"a decision about volume {engineName}", null, "its options changed, but its data is kept; remove it by hand to make it anew") { Settled = true });
         }
     }
 
@@ -183,7 +183,7 @@ internal sealed partial class AppPlan
             if (!chosen.Up) return;
             if (!IsReady(service, chosen))
             {
-                steps.Add(new Step.Wait($"{service.Name} to be ready", chosen.Health == Health.None ? now + ReadyAfter - chosen.RunningFor : null, Missing(service, chosen)));
+                steps.Add(new Step.Wait($"{service.Name} to be ready", chosen.Health == Health.None ? now + ReadyAfter - chosen.RunningFor : null, Missing(service, chosen)) { Settled = true });
                 return;
             }
 
@@ -193,7 +193,7 @@ internal sealed partial class AppPlan
         }
 
         if (containers.Exists(c => c.Up && !release.Services.ContainsKey(c.Service))) return;
-        if (remaining is { } time) steps.Add(new Step.Wait($"the proving time of {release.App}", now + time, "every service is ready, but the release is still on trial"));
+        if (remaining is { } time) steps.Add(new Step.Wait($"the proving time of {release.App}", now + time, "every service is ready, but the release is still on trial") { Settled = true });
         else if (!steps.Exists(s => s is Step.Create or Step.CreateNetwork or Step.CreateVolume)) steps.Add(new Step.MarkGood(release with { ImageIds = images }, "every service has proved itself"));
     }
 
@@ -203,7 +203,7 @@ internal sealed partial class AppPlan
         if (failed || !trial) return;
         if (!service.Update.Rollback || good is null)
         {
-            steps.Add(new Step.Wait($"a better release of {service.Name}", null, good is null ? $"{reason}; there is no earlier release to go back to" : $"{reason}; its update policy does not go back"));
+            steps.Add(new Step.Wait($"a better release of {service.Name}", null, good is null ? $"{reason}; there is no earlier release to go back to" : $"{reason}; its update policy does not go back") { Settled = true });
             return;
         }
 

@@ -133,6 +133,9 @@ internal abstract record Step(string Cause)
     /// <summary>Nothing to do yet, and when it is worth looking again at the latest.</summary>
     public sealed record Wait(string For, TimeSpan? Until, string Cause) : Step(Cause)
     {
+        /// <summary>True when the containers are those the target wants and only time, or a person, decides what comes next.</summary>
+        public bool Settled { get; init; }
+
         public override string Key => "wait " + For;
         public override string What => $"wait for {For}";
     }
