@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # image-builder beside genimage, mke2fs, mksquashfs, cp and zstd: the same 300 MB root file system and boot files, all on tmpfs.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd)
+here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd); export OSBUILD_WORK=${OSBUILD_WORK:-$top/work}
 scratch=$(mktemp -d /dev/shm/osbuild-bench.XXXXXX); trap 'rm -rf "$scratch"' EXIT
 . "$here/measure.sh"
 cd "$scratch"
@@ -10,7 +10,7 @@ cd "$scratch"
 mkdir -p rootfs/usr
 budget() { # DIRECTORY MiB
   mkdir -p "rootfs$1"
-  find "$1" -xdev \( -type f -size -8192k -o -type l \) -printf '%s %P\n' 2>/dev/null | LC_ALL=C sort -k2 | awk -v most=$(($2 << 20)) '{ s += $1; if (s > most) exit; sub(/^[0-9]+ /, ""); print }' |
+  find "$1" -xdev \( -type f -size -8192k -o -type l \) -printf '%s %P\n' 2>/dev/null | LC_ALL=C sort -k2 | awk -v most=$(($2 << 20)) '{ s += $1 } s <= most { sub(/^[0-9]+ /, ""); print }' |
     { tar -C "$1" --ignore-failed-read -cf - -T - 2>/dev/null || true; } | tar -C "rootfs$1" -xf -
 }
 budget /usr/bin 110; budget /usr/sbin 25; budget /usr/lib/x86_64-linux-gnu 95; budget /usr/lib/git-core 8; budget /usr/share/zoneinfo 3
