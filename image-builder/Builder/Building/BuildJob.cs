@@ -99,12 +99,13 @@ internal static class BuildJob
     {
         var begun = ImagePlanner.RootPlan(material.Board, material.Identity, disk);
         using var pass = new RootPass(image, begun, material.Time);
+        var supervisor = Preparation.BeginInitramfs(material);
         if (Preparation.Read(material, pass, progress, problems, cancel) is not { } inputs || problems.Any) throw new RefusedException(problems.Sentences);
         if (pass.IsFull && begun.Kind == FileSystemKind.Squashfs) problems.Add(TooLarge(inputs, begun));
         var own = RootEntries.Of(inputs);
         var rootPlan = ImagePlanner.RootPlan(inputs, disk, own, problems);
         var root = problems.Any || !pass.Follows(rootPlan, RootEntries.Replaced(own, inputs.Rootfs.Names)) ? null : Finish(pass, own, inputs, rootPlan, problems);
-        inputs = inputs with { Initramfs = Preparation.Initramfs(inputs, material.Program, root, problems) };
+        inputs = inputs with { Initramfs = Preparation.Initramfs(inputs, material.Program, root, supervisor, problems) };
         var plan = ImagePlanner.Plan(inputs, problems);
         problems.ThrowIfAny();
         Outputs.Check(material.Request.Output, plan!.Allocated - image.BytesWritten, problems);
@@ -130,8 +131,8 @@ internal static class BuildJob
     private static string TooLarge(PlanInputs inputs, FileSystemPlan plan) =>
         $"The root file system {inputs.Deploy.Rootfs.Name} does not fit into its slot of {new ByteSize(plan.Partition.Size)} as squashfs; build a smaller image or give board {inputs.Board.Name} larger slots.";
 
-    /// <summary>The level of a codec: what its own tool takes by default.</summary>
-    private static int Level(Codec codec) => codec == Codec.Zstd ? 3 : 6;
+    /// <summary>The level of a codec: zstd's fastest, so that making an image costs little more than without; gzip's and xz's own default.</summary>
+    private static int Level(Codec codec) => codec == Codec.Zstd ? 1 : 6;
 
     private static string Digest(FileStream file)
     {

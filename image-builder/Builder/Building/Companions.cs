@@ -24,7 +24,7 @@ internal static class Companions
         using (var xml = File.OpenRead(path + ".bmap")) old = BlockMap.ReadXml(xml);
         var map = old with { Ranges = [.. Ranges(image, old, offset, size).OrderBy(r => r.First)] };
         Replace(path + ".bmap", map.WriteXml);
-        if (File.Exists(path + ".json")) RefreshDescription(path, map);
+        if (File.Exists(path + ".json")) RefreshDescription(path, map, offset, size);
     }
 
     // New content lies in clusters that were free before, so the map of the boot partition is made anew: all that FAT uses.
@@ -65,11 +65,13 @@ internal static class Companions
         return end;
     }
 
-    private static void RefreshDescription(string path, BlockMap map)
+    private static void RefreshDescription(string path, BlockMap map, long offset, long size)
     {
         if (JsonNode.Parse(File.ReadAllText(path + ".json")) is not JsonObject json) return;
         json["mapped"] = map.MappedBytes;
         json["bmapSha256"] = Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(path + ".bmap")));
+        if (json["partitions"] is JsonArray partitions && partitions.FirstOrDefault(p => (long?)p?["offset"] == offset) is JsonObject boot)
+            boot["contentSha256"] = ImageDescription.ContentDigest(map, offset, size);
         Replace(path + ".json", to =>
         {
             using var writer = new Utf8JsonWriter(to, Planning.ImageRecord.Indented);

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using OsBuild.ImageBuilder.Boards;
 using OsBuild.ImageBuilder.Planning;
@@ -51,6 +53,7 @@ internal static class ImageDescription
                 json.WriteString("label", board.Name);
             }
 
+            if (ContentDigest(map, partition.Offset, partition.Size) is { } digest) json.WriteString("contentSha256", digest);
             json.WriteEndObject();
         }
 
@@ -58,6 +61,17 @@ internal static class ImageDescription
         json.WriteEndObject();
         json.Flush();
         target.WriteByte((byte)'\n');
+    }
+
+    /// <summary>A digest of what a partition holds, made of the digests of the block map: of one line <c>FIRST LAST SHA256</c> for every range in it,
+    /// blocks counted from its own first. Null when it is empty, or a range reaches over its border.</summary>
+    public static string? ContentDigest(BlockMap map, long offset, long size)
+    {
+        var (first, end) = (offset / map.BlockSize, (offset + size) / map.BlockSize);
+        var ranges = map.Ranges.Where(r => r.Last >= first && r.First < end).ToList();
+        if (ranges.Count == 0 || ranges[0].First < first || ranges[^1].Last >= end) return null;
+        var text = string.Concat(ranges.Select(r => $"{r.First - first} {r.Last - first} {r.Sha256}\n"));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(text)));
     }
 
     /// <summary>The bill of materials: the packages of the Yocto manifest, the kernel, firmware, and what the builder added.</summary>

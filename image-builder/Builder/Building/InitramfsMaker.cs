@@ -11,10 +11,7 @@ namespace OsBuild.ImageBuilder.Building;
 /// <summary>What goes into the initramfs that the builder makes.</summary>
 internal sealed record InitramfsContent
 {
-    /// <summary>The supervisor, which is also /init.</summary>
-    public required InputFile Supervisor { get; init; }
-
-    /// <summary>Its interpreter and libraries.</summary>
+    /// <summary>The supervisor's interpreter and libraries.</summary>
     public required IReadOnlyList<LibraryFile> Libraries { get; init; }
 
     /// <summary>Kernel version of the modules.</summary>
@@ -30,33 +27,37 @@ internal sealed record InitramfsContent
     public required long Time { get; init; }
 }
 
-/// <summary>Makes the initramfs: the supervisor as /init and just the kernel modules that stand between the kernel and its root.</summary>
+/// <summary>Makes the initramfs: the supervisor as /init and just the kernel modules that stand between the kernel and its root. It is two
+/// archives, one behind the other, as the kernel reads them (Documentation/driver-api/early-userspace/buffer-format.rst), each a frame of its
+/// own: the first, which is nearly all, depends on the supervisor alone and is made while the root file system is read.</summary>
 internal static class InitramfsMaker
 {
-    // The supervisor is most of it: higher levels take five times as long for a twentieth less.
-    private const int Level = 3;
+    // The supervisor is most of it: level 3 takes twice as long for a fifteenth less.
+    private const int Level = 1;
     private const int Directory = 0x1ED, Program = 0x1ED, Plain = 0x1A4;
 
-    /// <summary>The compressed archive.</summary>
-    public static byte[] Make(InitramfsContent content)
-    {
-        var packed = new MemoryStream();
-        using (var encoder = Codecs.OpenOneZstdFrame(packed, Level))
-        {
-            var cpio = new CpioWriter(encoder);
-            foreach (var (node, open) in Entries(content))
-            {
-                using var bytes = open();
-                cpio.Add(node, bytes);
-            }
+    /// <summary>The first archive: /init.</summary>
+    public static byte[] Supervisor(InputFile supervisor, long time) =>
+        Pack([(new() { Path = "init", Kind = NodeKind.File, Mode = Program, ModifiedAt = time, Size = supervisor.Size }, () => supervisor.Open())], supervisor.Size);
 
-            cpio.Finish();
+    /// <summary>The second archive: everything else.</summary>
+    public static byte[] Rest(InitramfsContent content) => Pack(Entries(content), content.Modules.Sum(m => m.Content.LongLength));
+
+    private static byte[] Pack(IEnumerable<(Node Node, Func<Stream> Open)> entries, long about)
+    {
+        var archive = new MemoryStream((int)about + 4096);
+        var cpio = new CpioWriter(archive);
+        foreach (var (node, open) in entries)
+        {
+            using var bytes = open();
+            cpio.Add(node, bytes);
         }
 
-        return packed.ToArray();
+        cpio.Finish();
+        return Codecs.OneZstdFrame(archive.GetBuffer().AsSpan(0, (int)archive.Length), Level);
     }
 
-    /// <summary>Everything in it, parents before children, in an order that depends on nothing but the names.</summary>
+    /// <summary>Everything in the second, parents before children, in an order that depends on nothing but the names.</summary>
     internal static IEnumerable<(Node Node, Func<Stream> Open)> Entries(InitramfsContent content)
     {
         var files = new SortedDictionary<string, (Node Node, Func<Stream> Open)>(StringComparer.Ordinal);
@@ -64,7 +65,6 @@ internal static class InitramfsMaker
             files[path] = (new() { Path = path, Kind = NodeKind.File, Mode = mode, ModifiedAt = content.Time, Size = size }, open);
         void File(string path, byte[] bytes, int mode) => Put(path, bytes.Length, mode, () => new MemoryStream(bytes, writable: false));
 
-        Put("init", content.Supervisor.Size, Program, () => content.Supervisor.Open());
         File("etc/initrd-release", Encoding.UTF8.GetBytes($"ID=osbuild-initramfs\nPRETTY_NAME=\"{content.Name}\"\n"), Plain);
         foreach (var library in content.Libraries) File(library.Path, library.Content, Program);
         var modules = $"lib/modules/{content.KernelVersion}/";

@@ -89,7 +89,7 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
             else PutAside();
         }
 
-        var raw = _free.TryPop(out var used) ? used : new byte[PieceSize];
+        var raw = _free.TryPop(out var used) ? used : GC.AllocateUninitializedArray<byte>(PieceSize);
         _open++;
         if (piece.At < 0) Array.Clear(raw);
         else if (piece.Encoded is { } encoded) Decode(encoded, piece.At, raw);
@@ -171,6 +171,7 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
         {
             RandomAccess.Write(heap, part.Bytes.Span, _heapEnd);
             _heapEnd += part.Bytes.Length;
+            _codec.Release(part);
         }
 
         // The bytes are in the heap now; what the end of the file needs of them stays.

@@ -43,7 +43,7 @@ internal static class Preparation
         var problems = new Problems();
         var material = Look(request, FileDigests.None, problems, cancel);
         if (material is null || Read(material, null, progress, problems, cancel) is not { } inputs || problems.Any) throw new RefusedException(problems.Sentences);
-        inputs = inputs with { Initramfs = Initramfs(inputs, material.Program, null, problems) };
+        inputs = inputs with { Initramfs = Initramfs(inputs, material.Program, null, BeginInitramfs(material), problems) };
         var plan = ImagePlanner.Plan(inputs, problems);
         problems.ThrowIfAny();
         return plan!;
@@ -65,12 +65,18 @@ internal static class Preparation
             Request = request,
             Deploy = deploy,
             User = user,
-            Program = ElfDynamic.Read(user.Supervisor.ReadAll()),
+            Program = ProgramOf(user.Supervisor),
             Digests = made,
             Identity = Identity.From(board.Name, made),
             Time = request.SourceDateEpoch
                 ?? (long.TryParse(deploy.TestData["REPRODUCIBLE_TIMESTAMP_ROOTFS"], NumberStyles.None, CultureInfo.InvariantCulture, out var stamp) ? stamp : DefaultTime),
         };
+    }
+
+    private static ElfDynamic? ProgramOf(InputFile supervisor)
+    {
+        using var file = supervisor.Open();
+        return ElfDynamic.Read(file);
     }
 
     /// <summary>Reads the root file system and the modules, once; what they hold goes to <paramref name="root"/> as well. Null when they cannot be read.</summary>
@@ -111,8 +117,9 @@ internal static class Preparation
     /// <param name="inputs">What was read.</param>
     /// <param name="program">The supervisor's needs.</param>
     /// <param name="root">The root that was written, to take the modules from; null to take them from where they came.</param>
+    /// <param name="supervisor">Its first part, which is under way already.</param>
     /// <param name="problems">Where the problem goes.</param>
-    public static Source? Initramfs(PlanInputs inputs, ElfDynamic? program, IFileSystem? root, Problems problems)
+    public static Source? Initramfs(PlanInputs inputs, ElfDynamic? program, IFileSystem? root, Task<byte[]> supervisor, Problems problems)
     {
         var (deploy, rootfs) = (inputs.Deploy, inputs.Rootfs);
         if (deploy.Initramfs is { } given) return new Source.FromFile(given);
@@ -127,16 +134,21 @@ internal static class Preparation
         var entries = root is not null ? Written(root, modules, rootfs, order)
             : modules.InRootfs ? RootfsReader.Entries(deploy.Rootfs.Open(), deploy.RootfsType)
             : ModuleArchive.Read(deploy.Modules!);
-        return new Source.Made(InitramfsMaker.Make(new()
+        var rest = InitramfsMaker.Rest(new()
         {
-            Supervisor = inputs.User.Supervisor!,
             Libraries = libraries,
             KernelVersion = modules.Version,
             Modules = ModuleArchive.Take(entries, modules.Version, order),
             Name = $"{deploy.Image} for {inputs.Board.Name}",
             Time = inputs.Time,
-        }));
+        });
+        return new Source.Made((byte[])[.. supervisor.GetAwaiter().GetResult(), .. rest]);
     }
+
+    /// <summary>Begins with the part of the initramfs that depends on no other input, on another thread; empty when none will be made.</summary>
+    public static Task<byte[]> BeginInitramfs(Material material) => material.Deploy.Initramfs is not null || material.Board.InitramfsModules.Count == 0
+        ? Task.FromResult<byte[]>([])
+        : Task.Run(() => InitramfsMaker.Supervisor(material.User.Supervisor!, material.Time));
 
     private static IEnumerable<TreeEntry> Written(IFileSystem root, ModuleSet modules, RootfsFacts rootfs, IReadOnlyList<string> order)
     {

@@ -11,21 +11,32 @@ internal sealed record ElfDynamic(string? Interpreter, IReadOnlyList<string> Nee
 {
     private const int MaxHeaders = 256;
 
-    /// <summary>Reads a whole file; null when it is not such an ELF file or its tables lie outside of it.</summary>
-    public static ElfDynamic? Read(ReadOnlySpan<byte> file)
+    // The dynamic segment of a program is a few hundred bytes and its string table at most some hundred KiB.
+    private const int MaxTable = 1 << 20;
+
+    /// <summary>Reads a file that lies in memory.</summary>
+    public static ElfDynamic? Read(byte[] file) => Read(new MemoryStream(file, writable: false));
+
+    /// <summary>Reads what is needed of a file; null when it is not such an ELF file or its tables lie outside of it.</summary>
+    public static ElfDynamic? Read(Stream file)
     {
-        if (file.Length < 64 || !file.StartsWith("\u007FELF"u8) || file[4] != 2 || file[5] != 1) return null;
-        var headers = ProgramHeaders(file);
+        var head = Part(file, 0, 64);
+        if (head.Length < 64 || !head.AsSpan().StartsWith("\u007FELF"u8) || head[4] != 2 || head[5] != 1) return null;
+        var headers = ProgramHeaders(file, head);
         if (headers is null) return null;
         string? interpreter = null;
         var needed = new List<long>();
         long strings = -1, runPath = -1;
         foreach (var (type, offset, _, size) in headers)
         {
-            if (offset < 0 || size < 0 || offset + size > file.Length) continue;
-            var bytes = file.Slice((int)offset, (int)size);
-            if (type == 3) interpreter = Text(bytes, 0);
-            if (type != 2) continue;
+            if (type is not (2 or 3) || offset < 0 || size is < 0 or > MaxTable || offset + size > file.Length) continue;
+            ReadOnlySpan<byte> bytes = Part(file, offset, (int)size);
+            if (type == 3)
+            {
+                interpreter = Text(bytes, 0);
+                continue;
+            }
+
             for (; bytes.Length >= 16; bytes = bytes[16..])
             {
                 var value = BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
@@ -39,8 +50,8 @@ internal sealed record ElfDynamic(string? Interpreter, IReadOnlyList<string> Nee
         }
 
         if (needed.Count == 0 && runPath < 0) return new(interpreter, [], null);
-        if (FileOffset(headers, strings) is not { } table || table > file.Length) return null;
-        var texts = file[(int)table..];
+        if (FileOffset(headers, strings) is not { } table || table < 0 || table > file.Length) return null;
+        var texts = Part(file, table, MaxTable);
         var names = new List<string>(needed.Count);
         foreach (var at in needed)
         {
@@ -51,16 +62,26 @@ internal sealed record ElfDynamic(string? Interpreter, IReadOnlyList<string> Nee
         return new(interpreter, names, runPath < 0 ? null : Text(texts, runPath));
     }
 
-    private static List<(uint Type, long Offset, long Address, long Size)>? ProgramHeaders(ReadOnlySpan<byte> file)
+    /// <summary>Bytes of the file, fewer where it ends before.</summary>
+    private static byte[] Part(Stream file, long offset, int length)
     {
-        var start = BinaryPrimitives.ReadInt64LittleEndian(file[0x20..]);
-        var entry = BinaryPrimitives.ReadUInt16LittleEndian(file[0x36..]);
-        var count = BinaryPrimitives.ReadUInt16LittleEndian(file[0x38..]);
+        var part = new byte[(int)Math.Clamp(file.Length - offset, 0, length)];
+        file.Position = offset;
+        file.ReadExactly(part);
+        return part;
+    }
+
+    private static List<(uint Type, long Offset, long Address, long Size)>? ProgramHeaders(Stream file, ReadOnlySpan<byte> head)
+    {
+        var start = BinaryPrimitives.ReadInt64LittleEndian(head[0x20..]);
+        var entry = BinaryPrimitives.ReadUInt16LittleEndian(head[0x36..]);
+        var count = BinaryPrimitives.ReadUInt16LittleEndian(head[0x38..]);
         if (entry < 56 || count > MaxHeaders || start < 0 || start > file.Length - (long)entry * count) return null;
+        var table = Part(file, start, entry * count);
         var headers = new List<(uint, long, long, long)>(count);
         for (var i = 0; i < count; i++)
         {
-            var h = file[(int)(start + i * entry)..];
+            var h = table.AsSpan(i * entry);
             headers.Add((BinaryPrimitives.ReadUInt32LittleEndian(h), BinaryPrimitives.ReadInt64LittleEndian(h[8..]),
                 BinaryPrimitives.ReadInt64LittleEndian(h[16..]), BinaryPrimitives.ReadInt64LittleEndian(h[32..])));
         }

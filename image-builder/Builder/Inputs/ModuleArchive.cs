@@ -1,6 +1,7 @@
 using OsBuild.ImageBuilder.Facts;
 using OsBuild.Images;
 using OsBuild.Images.Compression;
+using OsBuild.Images.Streams;
 using OsBuild.Images.Trees;
 
 namespace OsBuild.ImageBuilder.Inputs;
@@ -55,11 +56,11 @@ internal static class ModuleArchive
         return new ModuleSet(ours, ModuleSet.IndexFrom(name => tables.GetValueOrDefault($"{ours}/{name}")), blocks, inodes, false);
     }
 
-    /// <summary>The entries of a modules archive, whatever it is compressed with.</summary>
+    /// <summary>The entries of a modules archive, whatever it is compressed with; decoded on another thread while the caller works.</summary>
     public static IEnumerable<TreeEntry> Read(InputFile archive)
     {
         using var raw = archive.Open();
-        using var tar = Codecs.OpenRead(raw, Codecs.Detect(archive.Head(Codecs.HeaderSize)));
+        using var tar = new PrefetchStream(Codecs.OpenRead(raw, Codecs.Detect(archive.Head(Codecs.HeaderSize))));
         foreach (var entry in TarTree.Read(tar)) yield return entry;
     }
 

@@ -126,10 +126,19 @@ internal sealed class OpenImage : IDisposable
         return MountOf(real, File.ReadLines("/proc/self/mounts"));
     }
 
-    /// <summary>Finds a disk in the lines of /proc/mounts (proc_mounts(5)): <c>/dev/sda1</c> and <c>/dev/mmcblk0p1</c> belong to <c>/dev/sda</c> and <c>/dev/mmcblk0</c>.</summary>
-    internal static string? MountOf(string device, IEnumerable<string> mounts) => mounts
-        .Select(m => m.Split(' '))
-        .FirstOrDefault(m => m.Length > 1 && m[0].StartsWith(device, StringComparison.Ordinal) && m[0][device.Length..].TrimStart('p').All(char.IsAsciiDigit))?[1];
+    /// <summary>Finds a disk in the lines of /proc/mounts (proc_mounts(5)): <c>/dev/sda1</c> and <c>/dev/mmcblk0p1</c> belong to <c>/dev/sda</c> and <c>/dev/mmcblk0</c>,
+    /// but <c>/dev/loop12</c> does not to <c>/dev/loop1</c>.</summary>
+    internal static string? MountOf(string device, IEnumerable<string> mounts) => mounts.Select(m => m.Split(' ')).FirstOrDefault(m => m.Length > 1 && IsOf(device, m[0]))?[1];
+
+    private static bool IsOf(string device, string mounted)
+    {
+        if (!mounted.StartsWith(device, StringComparison.Ordinal)) return false;
+        var rest = mounted[device.Length..];
+        if (rest.Length == 0) return true;
+        // A name that ends in a digit takes a p before the number of a partition.
+        if (char.IsAsciiDigit(device[^1])) rest = rest[0] == 'p' ? rest[1..] : "";
+        return rest.Length > 0 && rest.All(char.IsAsciiDigit);
+    }
 
     // The length of a block device is not in its inode; sysfs counts 512-byte sectors, whatever the device's own are.
     private static long? DeviceSize(string path)

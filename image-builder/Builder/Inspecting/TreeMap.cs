@@ -9,31 +9,32 @@ namespace OsBuild.ImageBuilder.Inspecting;
 internal static class TreeMap
 {
     private const double Width = 1200, Height = 800, Smallest = 3, Label = 14, CharWidth = 6.4;
-    // Partitions, and the directories in them that part them, have colours of their own.
-    private const int Coloured = 2;
+    // What lies in something larger than this part of the whole has colours of its own: the picture is never of one colour.
+    private const double Coloured = 0.2;
     private static readonly string[] Colours = ["#7aa6c2", "#c2a27a", "#8fb98b", "#b98bb3", "#c28a8a", "#9d9bc4", "#b7b56f", "#7fb8b0"];
+    private static readonly string[] Pale = ["#dee9f0", "#f0e8de", "#e3eee2", "#eee2ec", "#f0e2e2", "#e6e6f0", "#edecdb", "#dfedeb"]; // the same at a quarter, for folders
 
     public static string Svg(SizeNode root)
     {
         var svg = new StringBuilder();
         svg.Append(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {Height}\" font-family=\"sans-serif\" font-size=\"11\">\n");
-        Draw(svg, root, 0, 0, Width, Height, 0, 0, "");
+        Draw(svg, root, 0, 0, Width, Height, root.Size, 0, "");
         return svg.Append("</svg>\n").ToString();
     }
 
-    private static void Draw(StringBuilder svg, SizeNode node, double x, double y, double w, double h, int level, int colour, string path)
+    private static void Draw(StringBuilder svg, SizeNode node, double x, double y, double w, double h, long total, int colour, string path)
     {
         if (w < Smallest || h < Smallest || node.Size == 0) return;
         // A directory that holds nothing but another is drawn as one with it.
         while (node.Below is [{ Below.Count: > 0 } only]) node = only with { Name = $"{node.Name}/{only.Name}" };
         var name = path.Length == 0 ? node.Name : $"{path}/{node.Name}";
         var leaf = node.Below.Count == 0;
-        svg.Append(CultureInfo.InvariantCulture, $"<g><title>{WebUtility.HtmlEncode(name)} {new ByteSize(node.Size)}</title><rect x=\"{x:0.#}\" y=\"{y:0.#}\" width=\"{w:0.#}\" height=\"{h:0.#}\" fill=\"{(leaf ? Colours[colour] : "#f4f4f4")}\" stroke=\"#555\" stroke-width=\"0.5\"/>");
+        svg.Append(CultureInfo.InvariantCulture, $"<g><title>{WebUtility.HtmlEncode(name)} {new ByteSize(node.Size)}</title><rect x=\"{x:0.#}\" y=\"{y:0.#}\" width=\"{w:0.#}\" height=\"{h:0.#}\" fill=\"{(leaf ? Colours : Pale)[colour]}\" stroke=\"#555\" stroke-width=\"0.5\"/>");
         var label = h > Label + 2 ? Fit(node, (int)((w - 6) / CharWidth)) : "";
         if (label.Length > 0) svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x + 3:0.#}\" y=\"{y + 11:0.#}\">{WebUtility.HtmlEncode(label)}</text>");
         svg.Append("</g>\n");
         var top = label.Length > 0 ? Label : 0;
-        Squarify(svg, [.. node.Below.Where(b => b.Size > 0)], x + 1, y + top, w - 2, h - top - 1, level + 1, colour, name);
+        Squarify(svg, [.. node.Below.Where(b => b.Size > 0)], x + 1, y + top, w - 2, h - top - 1, total, colour, name);
     }
 
     /// <summary>Name and size as far as there is room: the size goes first, then the end of the name; nothing when that would tell nothing.</summary>
@@ -46,9 +47,10 @@ internal static class TreeMap
     }
 
     // Rows are filled along the shorter side for as long as that makes their worst rectangle more square.
-    private static void Squarify(StringBuilder svg, List<SizeNode> nodes, double x, double y, double w, double h, int level, int colour, string path)
+    private static void Squarify(StringBuilder svg, List<SizeNode> nodes, double x, double y, double w, double h, long total, int colour, string path)
     {
-        var left = (double)nodes.Sum(n => n.Size);
+        var whole = nodes.Sum(n => n.Size);
+        var left = (double)whole;
         for (var at = 0; at < nodes.Count && w >= Smallest && h >= Smallest;)
         {
             var side = Math.Min(w, h);
@@ -68,9 +70,9 @@ internal static class TreeMap
             for (var i = at; i < at + count; i++)
             {
                 var length = nodes[i].Size * scale / thick;
-                var tint = level <= Coloured ? (colour + i) % Colours.Length : colour;
-                if (w >= h) Draw(svg, nodes[i], x, y + along, thick, length, level, tint, path);
-                else Draw(svg, nodes[i], x + along, y, length, thick, level, tint, path);
+                var tint = whole > total * Coloured ? (colour + i) % Colours.Length : colour;
+                if (w >= h) Draw(svg, nodes[i], x, y + along, thick, length, total, tint, path);
+                else Draw(svg, nodes[i], x + along, y, length, thick, total, tint, path);
                 along += length;
                 left -= nodes[i].Size;
             }

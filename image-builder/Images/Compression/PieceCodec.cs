@@ -20,6 +20,11 @@ public abstract class PieceCodec : IDisposable
     /// <summary>Encodes one piece; may run on many threads at once. The same bytes give the same bytes.</summary>
     public abstract EncodedPiece Encode(ReadOnlySpan<byte> piece);
 
+    /// <summary>Lets the room of a piece be used again: nobody looks at its bytes any more. Optional.</summary>
+    public virtual void Release(EncodedPiece piece)
+    {
+    }
+
     /// <summary>Writes what comes before the first piece.</summary>
     public virtual void Begin(Stream target)
     {

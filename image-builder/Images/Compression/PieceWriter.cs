@@ -74,9 +74,11 @@ internal sealed class PieceWriter : Stream
     {
         try
         {
-            var encoded = _running.Dequeue().GetAwaiter().GetResult();
+            var oldest = _running.Dequeue();
+            var encoded = oldest.GetAwaiter().GetResult();
             _codec.Next(encoded);
             _target.Write(encoded.Bytes.Span);
+            if (oldest != _zeros) _codec.Release(encoded);
         }
         catch
         {

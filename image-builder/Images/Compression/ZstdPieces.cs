@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using ZstdSharp;
 using ZstdSharp.Unsafe;
 
@@ -7,8 +8,8 @@ namespace OsBuild.Images.Compression;
 /// <summary>Zstandard as independent frames, each with its content size and a checksum, so that they can be made and read in parallel.</summary>
 internal sealed class ZstdPieces : PieceCodec
 {
-    // An encoder and the room it writes into: what it gives is as large as it must be, and no larger.
-    private readonly ConcurrentBag<(Compressor Encoder, byte[] Room)> _encoders = [];
+    private readonly ConcurrentBag<Compressor> _encoders = [];
+    private readonly ConcurrentBag<byte[]> _rooms = [];
     private readonly int _level;
 
     public ZstdPieces(int level) : base(FrameSize(level))
@@ -22,20 +23,26 @@ internal sealed class ZstdPieces : PieceCodec
 
     public override EncodedPiece Encode(ReadOnlySpan<byte> piece)
     {
-        if (!_encoders.TryTake(out var taken))
+        if (!_encoders.TryTake(out var encoder))
         {
-            taken = (new Compressor(_level), new byte[Compressor.GetCompressBound(PieceSize)]);
-            taken.Encoder.SetParameter(ZSTD_cParameter.ZSTD_c_checksumFlag, 1);
+            encoder = new Compressor(_level);
+            encoder.SetParameter(ZSTD_cParameter.ZSTD_c_checksumFlag, 1);
         }
 
-        var encoded = taken.Room.AsSpan(0, taken.Encoder.Wrap(piece, taken.Room)).ToArray();
-        _encoders.Add(taken);
-        return new(encoded, piece.Length, 0, 0);
+        if (!_rooms.TryTake(out var room)) room = GC.AllocateUninitializedArray<byte>(Compressor.GetCompressBound(PieceSize));
+        var length = encoder.Wrap(piece, room);
+        _encoders.Add(encoder);
+        return new(room.AsMemory(0, length), piece.Length, 0, 0);
+    }
+
+    public override void Release(EncodedPiece piece)
+    {
+        if (MemoryMarshal.TryGetArray(piece.Bytes, out var room)) _rooms.Add(room.Array!);
     }
 
     public override void Dispose()
     {
-        foreach (var (encoder, _) in _encoders) encoder.Dispose();
+        foreach (var encoder in _encoders) encoder.Dispose();
         base.Dispose();
     }
 }

@@ -26,7 +26,7 @@ public sealed class PrefetchStream : Stream
         ArgumentOutOfRangeException.ThrowIfLessThan(bufferSize, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(buffers, 2);
         _source = source;
-        _buffers = [.. Enumerable.Range(0, buffers).Select(_ => new byte[bufferSize])];
+        _buffers = [.. Enumerable.Range(0, buffers).Select(_ => GC.AllocateUninitializedArray<byte>(bufferSize))];
         _lengths = new int[buffers];
         _reader = new Thread(ReadAhead) { IsBackground = true, Name = "prefetch" };
         _reader.Start();

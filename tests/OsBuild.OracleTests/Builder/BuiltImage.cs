@@ -7,7 +7,7 @@ namespace OsBuild.OracleTests.Builder;
 internal sealed record BuiltImage(string Path)
 {
     /// <summary>The program under test: the one built beside the tests, or the published one named by OSBUILD_IMAGE_BUILDER.</summary>
-    private static string Program => Environment.GetEnvironmentVariable("OSBUILD_IMAGE_BUILDER") ?? System.IO.Path.Combine(AppContext.BaseDirectory, "image-builder");
+    public static string Program => Environment.GetEnvironmentVariable("OSBUILD_IMAGE_BUILDER") ?? System.IO.Path.Combine(AppContext.BaseDirectory, "image-builder");
 
     public static BuiltImage Build(string output, params string[] arguments)
     {

@@ -103,6 +103,24 @@ public sealed class BuildTests
     }
 
     [Fact]
+    public void The_description_has_a_digest_of_every_partition_that_holds_something()
+    {
+        using var fixture = new DeployFixture();
+        var first = Digests(Build(fixture));
+        Assert.Equal(["boot", "root-a", "state", "data"], first.Keys);
+        fixture.WriteText("config.yaml", "hostname: other\n");
+        var second = Digests(Build(fixture, fixture.Request with { Config = fixture.At("config.yaml") }));
+        Assert.Equal(["boot"], first.Keys.Where(name => first[name] != second[name]));
+    }
+
+    private static Dictionary<string, string> Digests(string path)
+    {
+        using var described = JsonDocument.Parse(File.ReadAllText(path + ".json"));
+        return described.RootElement.GetProperty("partitions").EnumerateArray().Where(p => p.TryGetProperty("contentSha256", out _))
+            .ToDictionary(p => p.GetProperty("name").GetString()!, p => p.GetProperty("contentSha256").GetString()!);
+    }
+
+    [Fact]
     public void What_the_block_map_leaves_out_does_not_matter()
     {
         using var fixture = new DeployFixture();

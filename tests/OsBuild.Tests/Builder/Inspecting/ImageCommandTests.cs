@@ -58,8 +58,10 @@ public sealed class ImageCommandTests
     [InlineData("/dev/sd", null)]
     [InlineData("/dev/sdb", null)]
     [InlineData("/dev/mmcblk1", null)]
+    [InlineData("/dev/loop12", "/mnt/loop")]
+    [InlineData("/dev/loop1", null)]
     public void A_disk_is_in_use_when_it_or_a_partition_of_it_is_mounted(string device, string? mount) =>
-        Assert.Equal(mount, OsBuild.ImageBuilder.Inspecting.OpenImage.MountOf(device, ["proc /proc proc rw 0 0", "/dev/sda1 /mnt/boot vfat rw 0 0", "/dev/mmcblk0p2 /media/card ext4 rw 0 0", "/dev/sda10 /other ext4 rw 0 0"]));
+        Assert.Equal(mount, OsBuild.ImageBuilder.Inspecting.OpenImage.MountOf(device, ["proc /proc proc rw 0 0", "/dev/sda1 /mnt/boot vfat rw 0 0", "/dev/mmcblk0p2 /media/card ext4 rw 0 0", "/dev/sda10 /other ext4 rw 0 0", "/dev/loop12 /mnt/loop ext4 rw 0 0"]));
 
     [Fact]
     public void Files_are_listed_printed_and_copied()
@@ -143,7 +145,10 @@ public sealed class ImageCommandTests
     {
         using var fixture = new DeployFixture();
         var image = Build(fixture);
+        string Described() => JsonDocument.Parse(File.ReadAllText(image + ".json")).RootElement.GetProperty("partitions")[0].GetProperty("contentSha256").GetString()!;
+        var before = Described();
         for (var i = 0; i < 5; i++) Assert.Equal(0, Run("configure", image, "--set", $"hostname=kitchen-{i}").Code);
+        Assert.NotEqual(before, Described());
         using var bytes = File.OpenRead(image);
         using var xml = File.OpenRead(image + ".bmap");
         foreach (var range in BlockMap.ReadXml(xml).Ranges)

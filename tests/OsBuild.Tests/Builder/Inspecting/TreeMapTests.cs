@@ -53,6 +53,16 @@ public sealed class TreeMapTests
         Assert.Equal(expected, TreeMap.Fit(File("libcrypto.so.3", 4718592), room));
 
     [Fact]
+    public void What_makes_up_most_of_an_image_is_drawn_in_several_colours()
+    {
+        XNamespace svg = "http://www.w3.org/2000/svg";
+        var colours = XDocument.Parse(TreeMap.Svg(Image)).Descendants(svg + "g")
+            .Where(g => g.Element(svg + "title")!.Value.Contains("libc.so.6", StringComparison.Ordinal) || g.Element(svg + "title")!.Value.Contains("busybox", StringComparison.Ordinal))
+            .Select(g => g.Element(svg + "rect")!.Attribute("fill")!.Value).ToList();
+        Assert.Equal(2, colours.Distinct().Count());
+    }
+
+    [Fact]
     public void Names_with_markup_in_them_are_text() =>
         Assert.Contains(Boxes(Folder("i", File("<b>&\"", 10))), b => b.Title.Contains("<b>&\"", StringComparison.Ordinal));
 }

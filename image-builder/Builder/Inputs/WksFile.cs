@@ -1,0 +1,115 @@
+using System.Globalization;
+
+namespace OsBuild.ImageBuilder.Inputs;
+
+/// <summary>A partition, or a raw file, of a wic kickstart.</summary>
+/// <param name="Line">Its line, from 1.</param>
+/// <param name="MountPoint">Where it is mounted, or another name; null for none.</param>
+/// <param name="Label">--label, or --part-name.</param>
+/// <param name="Size">--fixed-size or --size in bytes.</param>
+/// <param name="RawFile">The file of a rawcopy.</param>
+/// <param name="Offset">First byte on the disk, where the line fixes it: --offset, or --align of a part without --size that is not in the table.</param>
+/// <param name="MountOptions">--fsoptions.</param>
+internal sealed record WksPart(int Line, string? MountPoint, string? Label, long? Size, string? RawFile, long? Offset, string? MountOptions);
+
+/// <summary>What a wic kickstart says that concerns an image of ours (wic/ksparser.py; the grammar is in the Yocto reference manual, "OpenEmbedded
+/// Kickstart Reference"). bitbake deploys it beside the image, variables expanded, when it was a template.</summary>
+/// <param name="Parts">Its part lines.</param>
+/// <param name="Append">Kernel arguments of its bootloader line.</param>
+internal sealed record WksFile(IReadOnlyList<WksPart> Parts, string? Append)
+{
+    /// <summary>Reads a kickstart. Lines and options that say nothing to us are passed over.</summary>
+    public static WksFile Parse(string text)
+    {
+        var parts = new List<WksPart>();
+        string? append = null;
+        foreach (var (line, index) in text.ReplaceLineEndings("\n").Split('\n').Select((l, i) => (l, i)))
+        {
+            var words = Split(line);
+            if (words.Count == 0) continue;
+            var options = Options(words);
+            if (words[0] == "bootloader") append = options.GetValueOrDefault("--append");
+            if (words[0] is "part" or "partition") parts.Add(Part(index + 1, words, options));
+        }
+
+        return new(parts, append);
+    }
+
+    private static WksPart Part(int line, List<string> words, Dictionary<string, string> options)
+    {
+        var parameters = options.GetValueOrDefault("--sourceparams", "").Split(',').Select(p => p.Split('=', 2)).Where(p => p.Length == 2).ToLookup(p => p[0].Trim(), p => p[1].Trim());
+        // --align is KiB; without a table it is how a wks writes the place of a loader.
+        var offset = Bytes(options.GetValueOrDefault("--offset"), 1 << 10) ?? (options.ContainsKey("--no-table") ? Bytes(options.GetValueOrDefault("--align"), 1 << 10) : null);
+        return new(
+            line,
+            words.Count > 1 && !words[1].StartsWith("--", StringComparison.Ordinal) ? words[1] : null,
+            options.GetValueOrDefault("--label") ?? options.GetValueOrDefault("--part-name"),
+            Bytes(options.GetValueOrDefault("--fixed-size") ?? options.GetValueOrDefault("--size"), 1 << 20),
+            options.GetValueOrDefault("--source") == "rawcopy" ? parameters["file"].FirstOrDefault() : null,
+            offset,
+            options.GetValueOrDefault("--fsoptions"));
+    }
+
+    private static Dictionary<string, string> Options(List<string> words)
+    {
+        var options = new Dictionary<string, string>(StringComparer.Ordinal);
+        for (var i = 1; i < words.Count; i++)
+        {
+            if (!words[i].StartsWith("--", StringComparison.Ordinal)) continue;
+            var equals = words[i].IndexOf('=');
+            if (equals > 0) options[words[i][..equals]] = words[i][(equals + 1)..];
+            else if (i + 1 < words.Count && !words[i + 1].StartsWith("--", StringComparison.Ordinal)) options[words[i]] = words[++i];
+            else options[words[i]] = "";
+        }
+
+        return options;
+    }
+
+    /// <summary>Words as a shell splits them: quotes hold together, # begins a comment.</summary>
+    private static List<string> Split(string line)
+    {
+        var words = new List<string>();
+        var word = new System.Text.StringBuilder();
+        char quote = '\0';
+        var any = false;
+        foreach (var letter in line)
+        {
+            if (quote != '\0')
+            {
+                if (letter == quote) quote = '\0';
+                else word.Append(letter);
+            }
+            else if (letter is '"' or '\'')
+            {
+                (quote, any) = (letter, true);
+            }
+            else if (letter == '#' && word.Length == 0)
+            {
+                break;
+            }
+            else if (!char.IsWhiteSpace(letter))
+            {
+                word.Append(letter);
+            }
+            else if (word.Length > 0 || any)
+            {
+                words.Add(word.ToString());
+                word.Clear();
+                any = false;
+            }
+        }
+
+        if (word.Length > 0 || any) words.Add(word.ToString());
+        return words;
+    }
+
+    /// <summary>A size with the unit s, K, M or G; <paramref name="unit"/> when it has none.</summary>
+    private static long? Bytes(string? text, long unit)
+    {
+        if (string.IsNullOrEmpty(text)) return null;
+        var factor = char.ToUpperInvariant(text[^1]) switch { 'S' => 512L, 'K' => 1L << 10, 'M' => 1L << 20, 'G' => 1L << 30, _ => 0 };
+        return long.TryParse(factor == 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number < long.MaxValue >> 31
+            ? number * (factor == 0 ? unit : factor)
+            : null;
+    }
+}
