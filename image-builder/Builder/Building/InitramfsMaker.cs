@@ -43,18 +43,23 @@ internal static class InitramfsMaker
     /// <summary>The second archive: everything else.</summary>
     public static byte[] Rest(InitramfsContent content) => Pack(Entries(content), content.Modules.Sum(m => m.Content.LongLength));
 
+    // As a stream: the root is being written meanwhile, and both must not need the memory of the whole archive.
     private static byte[] Pack(IEnumerable<(Node Node, Func<Stream> Open)> entries, long about)
     {
-        var archive = new MemoryStream((int)about + 4096);
-        var cpio = new CpioWriter(archive);
-        foreach (var (node, open) in entries)
+        var packed = new MemoryStream((int)(about / 2));
+        using (var encoder = Codecs.OpenOneZstdFrame(packed, Level))
         {
-            using var bytes = open();
-            cpio.Add(node, bytes);
+            var cpio = new CpioWriter(encoder);
+            foreach (var (node, open) in entries)
+            {
+                using var bytes = open();
+                cpio.Add(node, bytes);
+            }
+
+            cpio.Finish();
         }
 
-        cpio.Finish();
-        return Codecs.OneZstdFrame(archive.GetBuffer().AsSpan(0, (int)archive.Length), Level);
+        return packed.ToArray();
     }
 
     /// <summary>Everything in the second, parents before children, in an order that depends on nothing but the names.</summary>

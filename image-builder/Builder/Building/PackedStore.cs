@@ -10,7 +10,7 @@ namespace OsBuild.ImageBuilder.Building;
 /// written to after all is decoded again, and few pieces are open at a time, so that memory does not grow with the image.</summary>
 internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, long size) : ImageStore
 {
-    private const int MostOpen = 6;
+    private const int MostOpen = 5;
     private readonly object _gate = new();
     private readonly PieceCodec _codec = Codecs.OpenPieces(codec, level);
     private readonly Dictionary<int, Piece> _pieces = [];

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using OsBuild.ImageBuilder.Inputs;
 using OsBuild.ImageBuilder.Planning;
 
@@ -9,7 +10,8 @@ internal static class Sources
     public static Stream Open(Source source) => source switch
     {
         Source.FromFile file => file.File.Open(),
-        Source.Made made => new MemoryStream(made.Bytes.ToArray(), writable: false),
+        // No copy: an initramfs is large.
+        Source.Made made when MemoryMarshal.TryGetArray(made.Bytes, out var bytes) => new MemoryStream(bytes.Array!, bytes.Offset, bytes.Count, writable: false),
         _ => throw new System.Diagnostics.UnreachableException(),
     };
 

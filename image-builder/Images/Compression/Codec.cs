@@ -95,14 +95,14 @@ public static class Codecs
         _ => throw new ArgumentOutOfRangeException(nameof(codec)),
     };
 
-    /// <summary>Encodes bytes as one frame of Zstandard with a checksum. The kernel reads an initramfs only in this form: it takes the end of a
-    /// frame for the end of an archive.</summary>
-    /// <param name="content">What is encoded.</param>
+    /// <summary>Encodes what is written as one frame of Zstandard; disposing it ends the frame but leaves <paramref name="target"/> open.
+    /// The kernel reads an initramfs only in this form: it takes the end of a frame for the end of an archive.</summary>
+    /// <param name="target">Takes the encoded bytes.</param>
     /// <param name="level">1 to 22.</param>
-    public static byte[] OneZstdFrame(ReadOnlySpan<byte> content, int level)
+    public static Stream OpenOneZstdFrame(Stream target, int level)
     {
-        using var encoder = new ZstdSharp.Compressor(level);
+        var encoder = new ZstdSharp.CompressionStream(target, level, leaveOpen: true);
         encoder.SetParameter(ZstdSharp.Unsafe.ZSTD_cParameter.ZSTD_c_checksumFlag, 1);
-        return encoder.Wrap(content).ToArray();
+        return encoder;
     }
 }

@@ -14,7 +14,10 @@ public sealed class OneZstdFrameTests
     {
         var content = new byte[length];
         new Random(length).NextBytes(content.AsSpan(0, length / 4));
-        var encoded = Codecs.OneZstdFrame(content, level: 3);
+        var packed = new MemoryStream();
+        using (var encoder = Codecs.OpenOneZstdFrame(packed, level: 3))
+            for (var at = 0; at < length; at += 1 << 16) encoder.Write(content.AsSpan(at, Math.Min(1 << 16, length - at)));
+        var encoded = packed.ToArray();
         Assert.Equal(0xFD2FB528, BinaryPrimitives.ReadUInt32LittleEndian(encoded));
         // RFC 8878 §3.1.1.2: block after block to the last one, then the checksum, and that is the end of the file.
         var end = ZstdFrame.SizeOfHeader(encoded[4]);
