@@ -261,11 +261,10 @@ public sealed class MoreScenarios
     [Fact]
     public void S73_When_the_disk_fills_unused_images_go_in_order_and_never_the_last_good_one()
     {
-        given.Images("a:1", "old:1");
+        given.Images("a:0", "a:1", "old:1");
         given.Image("a:2", Behaviour.Exits);
-        given.Settle(Target(Service("a", "a:1")));
-        given.Settle(Target(Service("a", "a:2")));
-        // Three kinds of images nobody runs: one that was ours, one left over without a name, and that of the bad release.
+        foreach (var image in (string[])["a:0", "a:1", "a:2"]) given.Settle(Target(Service("a", image)));
+        // Four kinds of images nobody runs: one that was ours, one left over without a name, that of the release before the good one, and that of the bad one.
         world.Present.UnionWith(["sha256:old:1", "sha256:nameless"]);
         world.Memory = world.Memory.Apply(new JournalEntry.ImageUsed("sha256:old:1", "old:1"));
         world.Skips = 0;
@@ -273,7 +272,7 @@ public sealed class MoreScenarios
         var target = Target(Service("a", "a:2"));
         var order = new List<string>();
         for (var i = 0; i < 10; i++) order.AddRange(world.Round(target).OfType<Step.RemoveImage>().Select(s => s.Id));
-        Assert.Equal(["sha256:old:1", "sha256:nameless", "sha256:a:2"], order);
+        Assert.Equal(["sha256:old:1", "sha256:nameless", "sha256:a:0", "sha256:a:2"], order);
         Assert.Equal(["sha256:a:1"], world.Present);
         Assert.True(given.The("a").Up);
         Assert.Single(world.Memory.Bad);
@@ -282,11 +281,12 @@ public sealed class MoreScenarios
     [Fact]
     public void S73_With_room_only_what_was_ours_goes()
     {
-        given.Images("a:1", "a:2");
+        given.Images("a:1", "a:2", "a:3");
         given.Settle(Target(Service("a", "a:1")));
         world.Present.Add("sha256:nameless");
         given.Settle(Target(Service("a", "a:2")));
-        Assert.Equal(["sha256:a:2", "sha256:nameless"], world.Present.Order(StringComparer.Ordinal));
+        given.Settle(Target(Service("a", "a:3")));
+        Assert.Equal(["sha256:a:2", "sha256:a:3", "sha256:nameless"], world.Present.Order(StringComparer.Ordinal));
     }
 
     [Fact]
