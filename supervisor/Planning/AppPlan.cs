@@ -27,6 +27,7 @@ internal sealed partial class AppPlan
 
     /// <summary>What each reference of the release means now, looked up once.</summary>
     private readonly Dictionary<string, ImageState?> images = [];
+    private readonly Dictionary<string, List<ContainerState>> matching = [];
     private bool failed;
 
     public AppPlan(CurrentState current, Release wanted, TimeSpan now, List<Step> steps)
@@ -39,7 +40,7 @@ internal sealed partial class AppPlan
         foreach (var service in release.Services.Values) images.TryAdd(service.Image, current.Image(service.Image));
         trial = rolledBack is null && !IsGood();
         lockHolder = Locks.Hold(current, wanted.App);
-        imagesReady = release.Services.Values.All(s => !s.Running || ImageOf(s) is not null || Matching(s).Any());
+        imagesReady = release.Services.Values.All(s => !s.Running || ImageOf(s) is not null || Matching(s).Count > 0);
     }
 
     public static bool IsBad(CurrentState current, Release release) => FindBad(current, release) is not null;
@@ -71,13 +72,16 @@ internal sealed partial class AppPlan
 
     private IEnumerable<ContainerState> Of(Service service) => containers.Where(c => c.Service == service.Name);
 
-    private IEnumerable<ContainerState> Matching(Service service)
+    /// <summary>The containers that are what the service should be, the one to keep first.</summary>
+    private List<ContainerState> Matching(Service service)
     {
+        if (matching.TryGetValue(service.Name, out var known)) return known;
         var (hash, image) = (service.Hash(), ImageOf(service));
-        return Of(service).Where(c => c.Hash == hash && (image is null || c.ImageId == image));
+        return matching[service.Name] = [.. Of(service).Where(c => c.Hash == hash && (image is null || c.ImageId == image))
+            .OrderByDescending(c => c.Up).ThenBy(c => c.Health == Health.Unhealthy).ThenByDescending(c => c.RunningFor).ThenBy(c => c.Id, StringComparer.Ordinal)];
     }
 
-    private ContainerState? Chosen(Service service) => Matching(service).OrderByDescending(c => c.Up).ThenBy(c => c.Health == Health.Unhealthy).ThenByDescending(c => c.RunningFor).ThenBy(c => c.Id, StringComparer.Ordinal).FirstOrDefault();
+    private ContainerState? Chosen(Service service) => Matching(service).FirstOrDefault();
 
     private bool Held(string service) => current.Memory.Stopped.Contains($"{release.App}/{service}");
 
