@@ -219,6 +219,26 @@ public sealed class MoreScenarios
         Assert.True(given.The("a").Up);
     }
 
+    /// <summary>Found by the fuzz (seed 36): what was said of the new release's torn image was believed of the last good one's.</summary>
+    [Fact]
+    public void S47_A_torn_image_of_a_bad_release_says_nothing_about_the_last_good_one()
+    {
+        given.Images("a:1", "a:2");
+        given.Settle(Target(Service("a", "a:1")));
+        world.Present.Add("sha256:a:2");
+        world.Torn.Add("sha256:a:2");
+        world.RegistryAway = true;
+        var target = Target(Service("a", "a:2"));
+        for (var i = 0; i < 5; i++) world.Round(target);
+        // A person gives it up. The container of the good release is gone too, so that it is made again while the failure is remembered.
+        world.Memory = world.Memory.Apply(GoingBack.Decide(world.Memory, world.Observe(), target.Apps[0], "a person").Entry!);
+        world.Containers.Clear();
+        world.RegistryAway = false;
+        Assert.DoesNotContain(given.Settle(target), s => s is Step.Repair { ImageId: "sha256:a:1" } or Step.RemoveImage { Id: "sha256:a:1" });
+        Assert.Equal("sha256:a:1", given.The("a").ImageId);
+        Assert.True(given.The("a").Up);
+    }
+
     [Fact]
     public void S47_A_torn_image_that_cannot_be_had_again_is_kept()
     {

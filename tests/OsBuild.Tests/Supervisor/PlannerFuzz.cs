@@ -98,7 +98,7 @@ public sealed class PlannerFuzz
         for (var round = 0; round < 600; round++)
         {
             // A torn copy under a container that runs cannot be mended before that one ends; that is a law, not a way to an end.
-            world.WasTorn.UnionWith(world.Torn);
+            world.Mended.UnionWith(world.Torn.Where(id => world.Containers.Exists(c => c.ImageId == id && c.Up)));
             world.Torn.RemoveWhere(id => world.Containers.Exists(c => c.ImageId == id && c.Up));
             var plan = world.Round(target, (current, p) => Check(world, current, target, p));
             // A release that fails with nothing to go back to is tried for ever; so is a good one whose image went bad under it.
@@ -142,7 +142,7 @@ public sealed class PlannerFuzz
                     CheckStop(current, release, good, s);
                     break;
                 case Step.Repair s:
-                    Assert.True(world.Torn.Contains(s.ImageId) || world.WasTorn.Contains(s.ImageId), $"{s.ImageId} is whole: {s}");
+                    Assert.True(world.Torn.Contains(s.ImageId) || world.Mended.Contains(s.ImageId), $"{s.ImageId} is whole: {s}");
                     break;
             }
 

@@ -43,8 +43,8 @@ internal sealed class World(Random random)
     /// <summary>Images whose copy in the engine's store is torn; fetching one again mends it.</summary>
     public HashSet<string> Torn { get; } = [];
 
-    /// <summary>Images that were torn and have not been fetched since; a failure that told of it may be remembered longer than it lasts.</summary>
-    public HashSet<string> WasTorn { get; } = [];
+    /// <summary>Images that were torn and are whole again without having been fetched: the failure that told of it is still remembered.</summary>
+    public HashSet<string> Mended { get; } = [];
     public List<string> Trace { get; } = [];
 
     /// <summary>Whether each step is written down. A million worlds go without, and only the one that fails is lived again with it.</summary>
@@ -159,7 +159,7 @@ internal sealed class World(Random random)
             case Step.Fetch s:
                 Present.Add(Registry[s.Reference]);
                 Torn.Remove(Registry[s.Reference]);
-                WasTorn.Remove(Registry[s.Reference]);
+                Mended.Remove(Registry[s.Reference]);
                 break;
             case Step.RemoveImage s:
                 Assert.DoesNotContain(Containers, c => c.ImageId == s.Id);
@@ -168,7 +168,7 @@ internal sealed class World(Random random)
                 break;
             case Step.Repair s:
                 Assert.DoesNotContain(Containers, c => c.ImageId == s.ImageId && c.Up);
-                Assert.True(Torn.Contains(s.ImageId) || WasTorn.Contains(s.ImageId), $"{s.ImageId} is whole");
+                Assert.True(Torn.Contains(s.ImageId) || Mended.Contains(s.ImageId), $"{s.ImageId} is whole");
                 Containers.RemoveAll(c => s.Containers.Contains(c.Id));
                 Present.Remove(s.ImageId);
                 break;
