@@ -238,7 +238,7 @@ public sealed class MoreScenarios
 
     /// <summary>Found by the fuzz (seed 36): what was said of the new release's torn image was believed of the last good one's.</summary>
     [Fact]
-    public void S47_A_torn_image_of_a_bad_release_says_nothing_about_the_last_good_one()
+    public void A_torn_image_of_a_bad_release_says_nothing_about_the_last_good_one()
     {
         given.Images("a:1", "a:2");
         given.Settle(Target(Service("a", "a:1")));
