@@ -74,15 +74,18 @@ ratio() {
 etcher() {
   local home=${OSBUILD_WORK:-work}/etcher-sdk
   command -v npm > /dev/null || return 1
-  if [ ! -e "$home/flash.js" ]; then
+  if [ ! -d "$home/node_modules/etcher-sdk" ]; then
     mkdir -p "$home"
     echo '{"private": true, "dependencies": {"etcher-sdk": "10.2.15"}, "overrides": {"unbzip2-stream": "1.4.3"}}' > "$home/package.json"
     (cd "$home" && npm install --no-audit --no-fund && npm rebuild) > "$home/npm.log" 2>&1 || return 1
-    cat > "$home/flash.js" <<'JS'
-const sdk = require('etcher-sdk'), drivelist = require('drivelist'), { decompressThenFlash } = require('etcher-sdk/build/multi-write');
+  fi
+  cat > "$home/flash.js" <<'JS'
+const fs = require('fs'), sdk = require('etcher-sdk'), { decompressThenFlash } = require('etcher-sdk/build/multi-write');
 (async () => {
   const [source, target, verify, trim] = process.argv.slice(2);
-  const drive = (await drivelist.list()).find(d => d.device === target);
+  // The list of drives of its scanner has no loop devices: what it would say of one.
+  const size = 512 * Number(fs.readFileSync('/sys/class/block/' + target.slice(5) + '/size', 'utf8'));
+  const drive = { device: target, raw: target, size, blockSize: 512, isReadOnly: false, isSystem: false, mountpoints: [] };
   const failed = [];
   const result = await decompressThenFlash({
     source: new sdk.sourceDestination.File({ path: source }),
@@ -93,7 +96,6 @@ const sdk = require('etcher-sdk'), drivelist = require('drivelist'), { decompres
   process.exit(failed.length + result.failures.size ? 1 : 0);
 })().catch(e => { console.error(e); process.exit(1); });
 JS
-  fi
   etcher="node $(readlink -f "$home/flash.js")"
 }
 

@@ -15,6 +15,7 @@ internal sealed class LzmaDecoder
     public const int LargestDictionary = 1 << 30;
 
     private const int FirstSize = 1 << 16;
+    private const int UsualSize = (8 << 20) + MatchSlack;
 
     // Fast copies overwrite so much behind them; the window is that much larger than the dictionary, so that nothing is lost.
     private const int MatchSlack = 16;
@@ -139,7 +140,7 @@ internal sealed class LzmaDecoder
         {
             if (_window.Length < _dictionarySize + MatchSlack)
             {
-                Array.Resize(ref _window, (int)Math.Min(_dictionarySize + (long)MatchSlack, Math.Max(_window.Length * 2L, _at + (long)wanted)));
+                GrowWindow(wanted);
             }
             else
             {
@@ -149,6 +150,15 @@ internal sealed class LzmaDecoder
         }
 
         return _window.Length - _at;
+    }
+
+    // Straight to a usual size: what smaller windows leave behind would cost as much memory as they do. Fresh pages cost nothing until used.
+    private void GrowWindow(int wanted)
+    {
+        var size = Math.Max(Math.Max(_window.Length * 2L, UsualSize), _at + (long)wanted);
+        var larger = GC.AllocateUninitializedArray<byte>((int)Math.Min(_dictionarySize + (long)MatchSlack, size));
+        _window.AsSpan(0, _at).CopyTo(larger);
+        _window = larger;
     }
 
     private ImageException BadDistance() => Damage.Corrupt(_format, "a distance reaches before the beginning");

@@ -13,11 +13,9 @@ internal static class XzParallel
             return null;
         }
 
-        // A thread needs its dictionary, its input and some room; what is left of the memory holds what was decoded ahead.
-        var each = dictionary + (1 << 19);
-        threads = (int)Math.Min(threads, (memory - 8 * ParallelReader.SegmentSize) / each);
-        if (threads > 1)
-            return new ParallelReader(blocks.Count, threads, (int)((memory - threads * each) / ParallelReader.SegmentSize), () => new Worker(source, blocks));
+        var largest = (long)blocks.Max(b => b.Unpacked);
+        if (ParallelShare.Of(threads, memory, dictionary, largest) is { Threads: > 1 } share)
+            return new ParallelReader(blocks.Count, share.Threads, share.Segments, () => new Worker(source, blocks));
         source.Position = start;
         return null;
     }
