@@ -18,7 +18,7 @@ internal static class ZstdParallel
         if (TryFindFrames(source, start, ref window, ref largest) is { Count: > 1 } frames)
         {
             if (ParallelShare.Of(threads, memory, (long)window + (1 << 19), largest) is { Threads: > 1 } share)
-                return new ParallelReader(frames.Count, share.Threads, share.Segments, () => new Worker(source, frames));
+                return new ParallelReader(frames.Count, share.Threads, (int)(share.Ahead / ParallelReader.SegmentSize), () => new Worker(source, frames));
         }
 
         source.Position = start;

@@ -166,7 +166,12 @@ public sealed class ImageCopier : IDisposable
             stop.ThrowIfCancellationRequested();
             var offset = image.Position;
             var length = image.Next(chunk.Memory.Span, chunk.Extents);
-            if (length == 0) break;
+            if (length == 0)
+            {
+                _pool.Return(chunk);
+                break;
+            }
+
             if (offset == 0)
             {
                 chunk.Hold(0, length, 1);
