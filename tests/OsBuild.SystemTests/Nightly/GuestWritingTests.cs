@@ -62,7 +62,7 @@ public sealed class GuestWritingTests : IDisposable
             "-drive", $"file={idle},if=none,id=idle,format=raw", "-device", "nvme,drive=idle,serial=IDLE");
         WaitForDisks(guest, 2);
         guest.Do("export DM_DISABLE_UDEV=1; printf 'label: gpt\\n,,L\\n' | sfdisk -q /dev/sda");
-        guest.Do("echo secret | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/sda1 - && echo secret | cryptsetup open /dev/sda1 crypt -");
+        guest.Do("echo secret | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/sda1 - && echo secret | cryptsetup open -d - /dev/sda1 crypt");
         guest.Do("lvm pvcreate -q -y /dev/mapper/crypt && lvm vgcreate -q vg /dev/mapper/crypt && lvm lvcreate -q -y -Zn -Wn -n root -L 320M vg");
         guest.Do("mkfs.ext4 -q /dev/mapper/vg-root && mount -t ext4 /dev/mapper/vg-root /mnt");
         guest.SwitchRoot();
