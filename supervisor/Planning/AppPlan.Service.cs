@@ -94,9 +94,10 @@ internal sealed partial class AppPlan
         }
 
         if (!NetworksReady(service) || !VolumesReady(service)) return;
-        var key = $"create {release.App}/{service.Name}";
-        if (current.Failures.GetValueOrDefault(key) is { } broken && PlanRepair(service, image, broken)) return;
-        if (Refusals(key, service.Hash() + " " + image) is { } reason)
+        var (key, subject) = ($"create {release.App}/{service.Name}", service.Hash() + " " + image);
+        // What is said of another release's image says nothing about this one.
+        if (current.Failures.GetValueOrDefault(key) is { } broken && broken.Subject == subject && PlanRepair(service, image, broken)) return;
+        if (Refusals(key, subject) is { } reason)
         {
             Fail(service, $"cannot be created: {reason}");
             if (failed) return;
@@ -207,12 +208,15 @@ internal sealed partial class AppPlan
     /// <param name="service">The service.</param>
     /// <param name="container">Its container.</param>
     /// <param name="taking">True while it takes over from a running one: only then there is something to signal.</param>
-    private bool IsReady(Service service, ContainerState container, bool taking = false) => container.Up && container.Health switch
+    private bool IsReady(Service service, ContainerState container, bool taking = false) => container.Up && HooksRan(service, container) && container.Health switch
     {
         Health.Healthy => true,
         Health.None => container.RunningFor >= ReadyAfter,
         _ => false,
     } && (!taking || !service.Update.Signal || container.Signalled || rolledBack is not null);
+
+    /// <summary>A start counts when what has to be run after it was run; only then it is marked.</summary>
+    private static bool HooksRan(Service service, ContainerState container) => service.Container.PostStart is null || container.StartedThisBoot;
 
     private (string For, string Why)? MissingDependency(Service service)
     {

@@ -38,6 +38,19 @@ internal static class SpecHash
     public static byte[] Canonical(Service service) => JsonSerializer.SerializeToUtf8Bytes(
         new HashedService(service.Image, service.Container, service.OwnsPorts), StateJson.Default.HashedService);
 
+    /// <summary>The specification in a container's own label; null when it has none that can be read.</summary>
+    public static ContainerSpec? Read(string? canonical)
+    {
+        try
+        {
+            return canonical is null ? null : JsonSerializer.Deserialize(canonical, StateJson.Default.HashedService)?.Container;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>The names of what differs between two canonical specifications, for a person: <c>image, environment.LEVEL</c>.</summary>
     public static string Difference(string? before, string after)
     {
