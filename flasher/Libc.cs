@@ -60,6 +60,9 @@ internal static unsafe partial class Libc
         _ => Marshal.GetPInvokeErrorMessage(errno).ToLowerInvariant(),
     };
 
+    /// <summary>The name of an errno of the two that deny, as errno(3) lists it.</summary>
+    public static string Name(int errno) => errno == NotPermitted ? "EPERM" : errno == AccessDenied ? "EACCES" : $"errno {errno}";
+
     // struct statx (statx(2)): stx_mode at 0x1c, stx_ino at 0x20, rdev major/minor at 0x80, dev major/minor at 0x88.
     private static bool Stat(string path, byte* buffer) => StatX(-100, path, 0, 0x7ff, buffer) == 0;
 

@@ -37,7 +37,7 @@ internal static class Judge
 
     public static Verdict Verdict(Disk disk, SystemFacts system)
     {
-        List<Reason> reasons = [.. OfDisk(disk, system)];
+        List<Reason> reasons = [.. OfKind(disk, system)];
         List<string> warnings = [];
         SortedSet<string> unmount = new(StringComparer.Ordinal), mounted = new(StringComparer.Ordinal);
         var stack = Above(disk, system);
@@ -50,6 +50,8 @@ internal static class Judge
             else reasons.Add(OfUse(use));
         }
 
+        // Last: what is known tells a person more.
+        reasons.AddRange(system.Unseen.Concat(disk.Unseen).Select(unseen => new Reason(unseen, false)));
         if (disk.Claimed && unmount.Count == 0 && reasons.Count == 0) reasons.Add(new Reason("something that cannot be seen from here has claimed it", false));
         if (unmount.Count > 0) warnings.Add($"mounted at {string.Join(", ", unmount)}: will be unmounted");
         if (!disk.Removable && disk.Transport is not "loop") warnings.Add("not a removable drive");
@@ -57,9 +59,8 @@ internal static class Judge
         return new Verdict { Reasons = [.. reasons.Distinct()], Warnings = warnings, Unmount = [.. unmount], Mounted = [.. mounted] };
     }
 
-    private static IEnumerable<Reason> OfDisk(Disk disk, SystemFacts system)
+    private static IEnumerable<Reason> OfKind(Disk disk, SystemFacts system)
     {
-        foreach (var unseen in system.Unseen.Concat(disk.Unseen)) yield return new Reason(unseen, false);
         var node = system.Nodes.FirstOrDefault(n => n.Name == disk.Node);
         var wrongKind = node?.Kind switch
         {

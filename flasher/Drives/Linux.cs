@@ -44,9 +44,13 @@ internal static class Linux
         Libc.Busy => disk with { Claimed = true },
         Libc.NoMedium => disk with { Size = 0 },
         Libc.NoSuchDevice or Libc.NoDevice => disk with { Size = 0 },
-        Libc.AccessDenied or Libc.NotPermitted => disk with { Unseen = ["whether it is in use cannot be seen; run as root (sudo flasher ...)"] },
+        (Libc.AccessDenied or Libc.NotPermitted) and var denied => disk with { Unseen = [$"whether it is in use cannot be seen: {Denied("it", denied, Libc.EffectiveUser() == 0)}"] },
         var error => disk with { Unseen = [$"whether it is in use cannot be seen ({Libc.Text(error)})"] },
     };
+
+    /// <summary>Why the kernel does not show something, and what to do: for root, more rights are no advice.</summary>
+    internal static string Denied(string what, int error, bool root) =>
+        root ? $"not even root may open {what} here ({Libc.Name(error)}); start flasher outside of the container or policy that forbids it" : "run as root (sudo flasher ...)";
 
     private static List<Content> Contents(LinuxBlock block, IReadOnlyList<Disk> disks, Func<string, int, byte[]?> read)
     {
@@ -81,7 +85,7 @@ internal static class Linux
                 _ => null,
             };
             if (node is not null) uses.Add(node, device.Kind, device.Told);
-            else if (contents.Any(c => !c.Read) && unseen.Count == 0) unseen.Add($"not every disk can be read to find what {device.Told} names; run as root (sudo flasher ...)");
+            else if (contents.Any(c => !c.Read) && unseen.Count == 0) unseen.Add($"not every disk can be read to find what {device.Told} names: {Denied("them", Libc.AccessDenied, Libc.EffectiveUser() == 0)}");
         }
 
         foreach (var content in contents.Where(c => c.Signature?.Kind == "hibernation")) uses.Add(content.Node, UseKind.Hibernation, "a sleeping system lies there");

@@ -91,7 +91,7 @@ internal sealed class LinuxUses(string root, LinuxBlock block)
                 if (_seen.Add(mount.Number + " " + mount.At)) Mounted(mount, name);
         }
 
-        if (hidden > 0) _unseen.Add($"the mounts of {hidden} other processes cannot be seen; run as root (sudo flasher ...)");
+        if (hidden > 0) _unseen.Add($"the mounts of {hidden} other processes cannot be seen: {Linux.Denied("them", Libc.AccessDenied, Libc.EffectiveUser() == 0)}");
     }
 
     private bool IsKernelThread(string process) => Text($"proc/{process}/cmdline") is null or "";

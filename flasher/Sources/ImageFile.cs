@@ -10,6 +10,9 @@ namespace OsBuild.Flasher.Sources;
 /// <summary>An image file with what lies beside it: block map, digest, description. Checked before the first byte is written.</summary>
 internal sealed class ImageFile
 {
+    /// <summary>Two windows of half a block of xz -6 -T: what keeps two cores busy with the files that people have.</summary>
+    private const long DecoderMemory = 25 << 20;
+
     private readonly string _path;
     private readonly Codec _codec;
     private readonly long _fileLength;
@@ -86,11 +89,11 @@ internal sealed class ImageFile
 
     private Stream OpenDecoded()
     {
-        var file = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.Read, _codec == Codec.None ? 0 : 128 << 10, FileOptions.SequentialScan);
+        var file = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.Read, 0, FileOptions.SequentialScan);
         if (_codec == Codec.None) return file;
         Interlocked.Exchange(ref _consumed, 0);
         var counted = new ProgressStream(file, got => Interlocked.Add(ref _consumed, got));
-        return new OwningStream(Codecs.OpenRead(counted, _codec), counted);
+        return new OwningStream(Codecs.OpenRead(counted, _codec, Environment.ProcessorCount, DecoderMemory), counted);
     }
 
     private byte[] FileDigest()

@@ -16,6 +16,7 @@ internal sealed class FlashJob : IDisposable
     private readonly BootConfiguration _configuration;
     private readonly IReadOnlyList<Choice> _chosen;
     private readonly CancellationTokenSource _stop;
+    private readonly bool[] _stopped;
     private readonly Thread _thread;
     private readonly Lock _lock = new();
     private FlashState _state;
@@ -26,6 +27,7 @@ internal sealed class FlashJob : IDisposable
     {
         (_asked, _configuration, _chosen) = (asked, configuration, chosen);
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        _stopped = new bool[chosen.Count];
         _state = FlashState.For(chosen.Select(c => c.Disk.Device));
         _thread = new Thread(Run) { Name = "write" };
         _thread.Start();
@@ -46,7 +48,12 @@ internal sealed class FlashJob : IDisposable
         }
     }
 
-    public void Cancel() => _stop.Cancel();
+    /// <summary>Stops the write to one drive, by its place among the targets, or to all with null.</summary>
+    public void Cancel(int? target)
+    {
+        if (target is null) _stop.Cancel();
+        else if (target >= 0 && target < _stopped.Length) Volatile.Write(ref _stopped[target.Value], true);
+    }
 
     /// <summary>Waits until the drives are let go of.</summary>
     public void Wait() => _thread.Join();
@@ -63,7 +70,7 @@ internal sealed class FlashJob : IDisposable
                 Source = BootSettings.Configured(ImageFile.Open(_asked.Image, useMap: true, _asked.Sha256, new CopyOptions().StallLimit), _configuration),
                 Targets = [.. _chosen.Select(c => c.Disk.Device)],
                 Eject = _asked.Eject,
-                Options = new CopyOptions { Verify = _asked.Verify, ProbeCapacity = true },
+                Options = new CopyOptions { Verify = _asked.Verify, ProbeCapacity = true, StopOne = target => Volatile.Read(ref _stopped[target]) },
             };
             FlashSession.Run(request, [.. _chosen.Select(c => new JudgedTarget(c.Disk.Device, c.Disk, c.Verdict))], Gather, TimeProvider.System, Show, _stop.Token);
         }

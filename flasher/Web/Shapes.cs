@@ -48,6 +48,9 @@ internal sealed record ImageQuestion(string Path);
 
 internal sealed record FindQuestion(string Name, long Size);
 
+/// <summary>Stops one target of a write by its place, or all of them.</summary>
+internal sealed record CancelQuestion(int? Target = null);
+
 /// <summary>What the page sends to start a write.</summary>
 internal sealed record WriteQuestion
 {
@@ -77,5 +80,6 @@ internal sealed record WriteQuestion
 [JsonSerializable(typeof(ErrorShape))]
 [JsonSerializable(typeof(ImageQuestion))]
 [JsonSerializable(typeof(FindQuestion))]
+[JsonSerializable(typeof(CancelQuestion))]
 [JsonSerializable(typeof(WriteQuestion))]
 internal sealed partial class WebJson : JsonSerializerContext;

@@ -43,7 +43,7 @@ internal sealed class Site(Gate gate, DriveWatch drives, CancellationToken stop)
         ("POST", "/find") => Find(Body(request, WebJson.Default.FindQuestion)),
         ("POST", "/image") => Look(Body(request, WebJson.Default.ImageQuestion).Path),
         ("POST", "/write") => Write(Body(request, WebJson.Default.WriteQuestion)),
-        ("POST", "/cancel") => Cancel(),
+        ("POST", "/cancel") => Cancel(Body(request, WebJson.Default.CancelQuestion).Target),
         _ => Answer.Text(404, "There is no such page."),
     };
 
@@ -97,9 +97,9 @@ internal sealed class Site(Gate gate, DriveWatch drives, CancellationToken stop)
         _job?.Dispose();
     }
 
-    private Answer Cancel()
+    private Answer Cancel(int? target)
     {
-        _job?.Cancel();
+        _job?.Cancel(target);
         return Answer.Text(202, "stopping");
     }
 

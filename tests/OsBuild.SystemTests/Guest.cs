@@ -15,16 +15,22 @@ internal sealed class Guest : IDisposable
     private readonly Socket _serial;
     private int _seen;
 
+    private static readonly string[] Common =
+    [
+        "-machine", "q35", "-cpu", "max", "-smp", "2", "-m", "768", "-nic", "none", "-chardev", "socket,id=serial,path={folder}/serial,server=on,wait=off,logfile={folder}/console.log",
+        "-serial", "chardev:serial", "-device", "qemu-xhci,id=xhci", "-device", "sdhci-pci,id=sdhci",
+    ];
+
+    /// <summary>Switches one on whose kernel QEMU loads.</summary>
     /// <param name="devices">Options of QEMU for its disks.</param>
     public Guest(params string[] devices)
+        : this(["-kernel", Path.Combine(Files, "vmlinuz"), "-initrd", Path.Combine(Files, "initrd"), "-append", "console=ttyS0 quiet loglevel=1 panic=-1"], devices)
     {
-        var folder = Checkout.Script(TimeSpan.FromMinutes(10), "guest.sh").Split('\n')[0];
-        _machine = Machine.StartOwn("qemu-system-x86_64",
-        [
-            "-machine", "q35", "-cpu", "max", "-smp", "2", "-m", "768", "-nic", "none", "-kernel", Path.Combine(folder, "vmlinuz"), "-initrd", Path.Combine(folder, "initrd"),
-            "-append", "console=ttyS0 quiet loglevel=1 panic=-1", "-chardev", "socket,id=serial,path={folder}/serial,server=on,wait=off,logfile={folder}/console.log", "-serial", "chardev:serial",
-            "-device", "qemu-xhci,id=xhci", "-device", "sdhci-pci,id=sdhci", .. devices,
-        ]);
+    }
+
+    private Guest(string[] start, string[] devices)
+    {
+        _machine = Machine.StartOwn("qemu-system-x86_64", [.. Common, .. start, .. devices]);
         var path = Path.Combine(_machine.Folder, "serial");
         for (var clock = Stopwatch.StartNew(); !File.Exists(path) && clock.Elapsed < Long;) Thread.Sleep(50);
         _serial = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -32,6 +38,16 @@ internal sealed class Guest : IDisposable
         new Thread(Drain) { IsBackground = true }.Start();
         Until("GUEST READY\n");
     }
+
+    /// <summary>The folder with <c>vmlinuz</c> and <c>initrd</c>.</summary>
+    public static string Files => Checkout.Script(TimeSpan.FromMinutes(10), "guest.sh").Split('\n')[0];
+
+    /// <summary>Switches one on that UEFI firmware starts from one of its disks.</summary>
+    public static Guest FromFirmware(params string[] devices) => new(
+        ["-drive", "if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd", "-drive", "if=pflash,unit=1,format=raw,snapshot=on,file=/usr/share/OVMF/OVMF_VARS_4M.fd"], devices);
+
+    /// <summary>The power goes.</summary>
+    public void PullPlug() => _machine.PullPlug();
 
     /// <summary>The console's file is what counts; but what nobody takes from the socket stops the guest.</summary>
     private void Drain()

@@ -186,6 +186,7 @@ function showJob() {
   if (job.message === null) syncTargets(job);
   else $("targets").replaceChildren();
   $("stop").hidden = job.ended;
+  $("stop").textContent = job.targets.filter(t => !t.result).length > 1 ? "Stop all" : "Stop";
   $("again").hidden = !job.ended;
   document.title = job.ended ? "flasher" : `${Math.floor(100 * (job.targets[0]?.fraction ?? 0))} % · flasher`;
 }
@@ -194,23 +195,26 @@ function syncTargets(job) {
   const box = $("targets");
   while (box.children.length > job.targets.length) box.lastChild.remove();
   job.targets.forEach((target, i) => {
-    if (!box.children[i]) box.append(targetRow());
-    showTarget(box.children[i], target);
+    if (!box.children[i]) box.append(targetRow(i));
+    showTarget(box.children[i], target, job.targets.length);
   });
 }
 
-function targetRow() {
+function targetRow(i) {
   return make("div", { className: "target" },
-    make("div", { className: "top" }, make("span", { className: "who" }), make("span", { className: "percent" })),
+    make("div", { className: "top" }, make("span", { className: "who" }), make("span", { className: "percent" }),
+      make("button", { type: "button", className: "link stop-one", onclick: () => stop({ target: i }) }, "Stop")),
     make("div", { className: "bar" }, make("i")),
     make("div", { className: "steps" }), make("p", { className: "end-text", hidden: true }));
 }
 
-function showTarget(row, target) {
+function showTarget(row, target, count) {
   const part = name => row.querySelector(name);
   row.className = `target ${target.result ?? ""}`;
   part(".who").textContent = target.name ? `${target.name} · ${target.device}` : target.device;
   part(".percent").textContent = target.result || target.fraction === null ? "" : `${Math.floor(100 * target.fraction)} %`;
+  part(".stop-one").hidden = count < 2 || !!target.result;
+  part(".stop-one").setAttribute("aria-label", `Stop writing to ${target.device}`);
   part(".bar").classList.toggle("busy", !target.result && (target.fraction === null || target.phase === "prepare" || target.phase === "finish"));
   part(".bar i").style.width = target.result ? "100%" : target.phase === "prepare" || target.phase === "finish" ? "" : `${100 * (target.fraction ?? 0)}%`;
   part(".steps").hidden = !!target.result;
@@ -221,6 +225,8 @@ function showTarget(row, target) {
   part(".end-text").hidden = !target.result;
   part(".end-text").textContent = target.message ?? "";
 }
+
+const stop = what => ask("cancel", what).catch(e => say("job-error", e.message));
 
 // ---- wiring
 
@@ -233,7 +239,7 @@ $("path").onkeydown = e => { if (e.key === "Enter") $("use").click(); };
 $("write").onclick = writeClicked;
 $("sure-no").onclick = () => $("sure").close();
 $("sure-yes").onclick = () => { $("sure").close(); startWrite(); };
-$("stop").onclick = () => ask("cancel", {}).catch(e => say("job-error", e.message));
+$("stop").onclick = () => stop({});
 $("again").onclick = () => { state.seenJob = true; state.chosen.clear(); showDrives(); showJob(); };
 
 const card = $("image-card");

@@ -1,11 +1,11 @@
 namespace OsBuild.Images.Compression;
 
 /// <summary>Decodes LZMA2: chunks that are stored or LZMA-coded, over one dictionary.</summary>
-internal sealed class Lzma2Decoder(InputBuffer input, long dictionarySize, string format)
+internal sealed class Lzma2Decoder(InputBuffer input, long dictionarySize, int windowSize, string format)
 {
     private const int LongestChunk = 1 << 16;
 
-    private readonly LzmaDecoder _lzma = new(dictionarySize, format);
+    private readonly LzmaDecoder _lzma = new(dictionarySize, windowSize, format);
     private readonly byte[] _chunk = new byte[LongestChunk + LzmaDecoder.Slack];
     private bool _needsDictionary = true, _needsProperties = true, _needsState = true;
     private bool _stored;
@@ -24,30 +24,30 @@ internal sealed class Lzma2Decoder(InputBuffer input, long dictionarySize, strin
         Ended = false;
     }
 
-    /// <summary>Gives the next decoded bytes, straight from the dictionary: good until the next call; empty at the end.</summary>
-    public ReadOnlySpan<byte> Read(int atMost)
+    /// <summary>Gives the next decoded bytes, straight from the window; empty at the end.</summary>
+    public ArraySegment<byte> Read(int atMost)
     {
         while (_left == 0)
         {
-            if (Ended) return [];
+            if (Ended) return ArraySegment<byte>.Empty;
             BeginChunk();
         }
 
         var some = Math.Min(_left, atMost);
-        ReadOnlySpan<byte> got;
+        ArraySegment<byte> got;
         if (_stored)
         {
             if (input.AtEnd) throw Damage.Torn(format);
             some = Math.Min(some, input.End - input.Start);
             got = _lzma.Store(input.Bytes.AsSpan(input.Start, some));
-            input.Start += got.Length;
+            input.Start += got.Count;
         }
         else
         {
             got = _lzma.Decode(some);
         }
 
-        _left -= got.Length;
+        _left -= got.Count;
         if (_left == 0 && !_stored) _lzma.EndChunk();
         return got;
     }

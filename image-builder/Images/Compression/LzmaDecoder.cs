@@ -15,12 +15,14 @@ internal sealed class LzmaDecoder
     public const int LargestDictionary = 1 << 30;
 
     private const int FirstSize = 1 << 16;
+    private const int UsualSize = 16 << 20;
 
     // Fast copies overwrite so much behind them; the window is that much larger than the dictionary, so that nothing is lost.
     private const int MatchSlack = 16;
 
     private readonly string _format;
     private readonly int _dictionarySize;
+    private readonly int _windowSize;
     private byte[] _window;
     private int _at;
     private bool _wrapped;
@@ -34,13 +36,17 @@ internal sealed class LzmaDecoder
     private int _copyLeft;
     private uint _processed;
 
-    public LzmaDecoder(long dictionarySize, string format)
+    /// <param name="dictionarySize">How far references reach.</param>
+    /// <param name="windowSize">Decoded bytes that stay where they are until as many more were decoded; no less than the dictionary.</param>
+    /// <param name="format">The format's name, for errors.</param>
+    public LzmaDecoder(long dictionarySize, int windowSize, string format)
     {
         _format = format;
         if (dictionarySize > LargestDictionary)
             throw Damage.Unsupported(format, $"a dictionary of {new ByteSize(dictionarySize)}");
         _dictionarySize = (int)dictionarySize;
-        _window = new byte[Math.Min(_dictionarySize, FirstSize) + MatchSlack];
+        _windowSize = Math.Max(_dictionarySize, windowSize);
+        _window = new byte[Math.Min(_windowSize, FirstSize) + MatchSlack];
     }
 
     /// <summary>Forgets what was decoded.</summary>
@@ -97,7 +103,7 @@ internal sealed class LzmaDecoder
     }
 
     /// <summary>Takes bytes as they are; gives those that fit before the dictionary wraps.</summary>
-    public ReadOnlySpan<byte> Store(ReadOnlySpan<byte> bytes)
+    public ArraySegment<byte> Store(ReadOnlySpan<byte> bytes)
     {
         var some = Math.Min(MakeRoom(bytes.Length), bytes.Length);
         bytes[..some].CopyTo(_window.AsSpan(_at));
@@ -105,7 +111,7 @@ internal sealed class LzmaDecoder
     }
 
     /// <summary>Decodes at most so many bytes; fewer where the dictionary wraps.</summary>
-    public ReadOnlySpan<byte> Decode(int atMost)
+    public ArraySegment<byte> Decode(int atMost)
     {
         // Making room may move _at to the beginning.
         var room = Math.Min(MakeRoom(atMost), atMost);
@@ -124,10 +130,10 @@ internal sealed class LzmaDecoder
         return Advance(to);
     }
 
-    private ReadOnlySpan<byte> Advance(int to)
+    private ArraySegment<byte> Advance(int to)
     {
-        var fresh = _window.AsSpan(_at, to - _at);
-        _processed += (uint)fresh.Length;
+        var fresh = new ArraySegment<byte>(_window, _at, to - _at);
+        _processed += (uint)fresh.Count;
         _at = to;
         return fresh;
     }
@@ -137,9 +143,9 @@ internal sealed class LzmaDecoder
     {
         if (_at == _window.Length)
         {
-            if (_window.Length < _dictionarySize + MatchSlack)
+            if (_window.Length < _windowSize + MatchSlack)
             {
-                Array.Resize(ref _window, (int)Math.Min(_dictionarySize + (long)MatchSlack, Math.Max(_window.Length * 2L, _at + (long)wanted)));
+                GrowWindow(wanted);
             }
             else
             {
@@ -149,6 +155,15 @@ internal sealed class LzmaDecoder
         }
 
         return _window.Length - _at;
+    }
+
+    // Straight to a usual size: what smaller windows leave behind would cost as much memory as they do. Fresh pages cost nothing until used.
+    private void GrowWindow(int wanted)
+    {
+        var size = Math.Max(Math.Max(_window.Length * 2L, UsualSize), _at + (long)wanted);
+        var larger = GC.AllocateUninitializedArray<byte>((int)Math.Min(_windowSize + (long)MatchSlack, size));
+        _window.AsSpan(0, _at).CopyTo(larger);
+        _window = larger;
     }
 
     private ImageException BadDistance() => Damage.Corrupt(_format, "a distance reaches before the beginning");

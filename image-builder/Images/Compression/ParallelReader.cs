@@ -14,7 +14,8 @@ internal abstract class PieceWorker : IDisposable
 }
 
 /// <summary>Decodes independent pieces on several threads and gives their bytes in order. What is decoded ahead waits in segments, of
-/// which there is a fixed number; only the piece that is being read may always go on, so that nothing can get stuck.</summary>
+/// which there is a fixed number; only the piece that is being read may always go on, so that nothing can get stuck. A decoder whose
+/// window holds what it decoded may lend it instead, and spares memory and copying.</summary>
 internal sealed class ParallelReader : DecodingStream
 {
     public const int SegmentSize = 1 << 18;
@@ -27,10 +28,20 @@ internal sealed class ParallelReader : DecodingStream
     private int _pieces, _next, _current, _used;
     private bool _stopped;
     private ArraySegment<byte> _segment;
+    private Part _part;
+
+    /// <summary>Bytes on the way to the reader; lent ones belong to a worker.</summary>
+    private readonly record struct Part(ArraySegment<byte> Bytes, Lender? Lender);
+
+    /// <summary>Counts the bytes of one worker's window that were not read yet.</summary>
+    private sealed class Lender
+    {
+        public int Unread { get; set; }
+    }
 
     private sealed class Piece
     {
-        public Queue<ArraySegment<byte>> Ready { get; } = new();
+        public Queue<Part> Ready { get; } = new();
 
         public bool Ended { get; set; }
 
@@ -56,6 +67,7 @@ internal sealed class ParallelReader : DecodingStream
     private void Work(Func<PieceWorker> makeWorker)
     {
         using var worker = makeWorker();
+        var lender = new Lender();
         while (true)
         {
             int number;
@@ -70,7 +82,7 @@ internal sealed class ParallelReader : DecodingStream
             ExceptionDispatchInfo? failure = null;
             try
             {
-                var output = new Output(this, number, piece);
+                var output = new Output(this, number, piece, lender);
                 worker.Decode(number, output);
                 output.Publish();
             }
@@ -96,11 +108,34 @@ internal sealed class ParallelReader : DecodingStream
         private readonly ParallelReader _reader;
         private readonly int _number;
         private readonly Piece _piece;
+        private readonly Lender _lender;
         private byte[]? _segment;
         private int _filled;
 
-        internal Output(ParallelReader reader, int number, object piece) => (_reader, _number, _piece) = (reader, number, (Piece)piece);
+        internal Output(ParallelReader reader, int number, object piece, object lender) => (_reader, _number, _piece, _lender) = (reader, number, (Piece)piece, (Lender)lender);
 
+        /// <summary>Waits until no more than <paramref name="atMost"/> of the bytes that this worker has lent are unread.</summary>
+        public void AwaitRead(int atMost)
+        {
+            lock (_reader._gate)
+            {
+                while (!_reader._stopped && _lender.Unread > atMost) Monitor.Wait(_reader._gate);
+                if (_reader._stopped) throw new OperationCanceledException();
+            }
+        }
+
+        /// <summary>Gives bytes to the reader without copying them: they must stay as they are until <see cref="AwaitRead"/> says they were read.</summary>
+        public void Lend(ArraySegment<byte> bytes)
+        {
+            lock (_reader._gate)
+            {
+                _lender.Unread += bytes.Count;
+                _piece.Ready.Enqueue(new Part(bytes, _lender));
+                Monitor.PulseAll(_reader._gate);
+            }
+        }
+
+        /// <summary>Copies bytes and gives them to the reader.</summary>
         public void Write(ReadOnlySpan<byte> bytes)
         {
             while (!bytes.IsEmpty)
@@ -120,7 +155,7 @@ internal sealed class ParallelReader : DecodingStream
             if (_segment is null) return;
             lock (_reader._gate)
             {
-                _piece.Ready.Enqueue(new ArraySegment<byte>(_segment, 0, _filled));
+                _piece.Ready.Enqueue(new Part(new ArraySegment<byte>(_segment, 0, _filled), null));
                 Monitor.PulseAll(_reader._gate);
             }
 
@@ -145,20 +180,27 @@ internal sealed class ParallelReader : DecodingStream
         if (_segment.Count == 0 && !NextSegment()) return 0;
         var some = Math.Min(to.Length, _segment.Count);
         _segment.AsSpan(0, some).CopyTo(to);
-        _segment = some < _segment.Count ? _segment[some..] : Release(_segment);
+        _segment = _segment[some..];
+        if (_segment.Count == 0) Release(_part);
         return some;
     }
 
-    private ArraySegment<byte> Release(ArraySegment<byte> segment)
+    private void Release(Part part)
     {
         lock (_gate)
         {
-            _free.Push(segment.Array!);
-            _used--;
+            if (part.Lender is { } lender)
+            {
+                lender.Unread -= part.Bytes.Count;
+            }
+            else
+            {
+                _free.Push(part.Bytes.Array!);
+                _used--;
+            }
+
             Monitor.PulseAll(_gate);
         }
-
-        return default;
     }
 
     private bool NextSegment()
@@ -173,8 +215,9 @@ internal sealed class ParallelReader : DecodingStream
                     if (_current == _pieces) return false;
                     Monitor.Wait(_gate);
                 }
-                else if (piece.Ready.TryDequeue(out _segment))
+                else if (piece.Ready.TryDequeue(out _part))
                 {
+                    _segment = _part.Bytes;
                     return true;
                 }
                 else if (piece.Ended)

@@ -13,8 +13,9 @@ internal sealed class XzBlockReader : IDisposable
     /// <summary>Reads the block header.</summary>
     /// <param name="input">Stands at the block.</param>
     /// <param name="check">The stream's check.</param>
+    /// <param name="window">Bytes that stay where they are until as many more were decoded, when more than the dictionary.</param>
     /// <param name="used">The decoder of an earlier block of the same input, taken over when its dictionary is large enough.</param>
-    public XzBlockReader(InputBuffer input, int check, Lzma2Decoder? used = null)
+    public XzBlockReader(InputBuffer input, int check, int window = 0, Lzma2Decoder? used = null)
     {
         _input = input;
         var start = input.Taken;
@@ -22,7 +23,7 @@ internal sealed class XzBlockReader : IDisposable
         _header = XzBlockHeader.Read(input.Take((input.Available[0] + 1) * 4, XzFormat.Name));
         _start = start + _header.Size;
         _check = new XzCheck(check);
-        _decoder = used is not null && used.DictionarySize >= DictionaryFor(_header) ? used : new Lzma2Decoder(input, DictionaryFor(_header), XzFormat.Name);
+        _decoder = used is not null && used.DictionarySize >= DictionaryFor(_header) ? used : new Lzma2Decoder(input, DictionaryFor(_header), window, XzFormat.Name);
         _decoder.Reset();
     }
 
@@ -36,17 +37,17 @@ internal sealed class XzBlockReader : IDisposable
     public (ulong Unpadded, ulong Unpacked) Sizes { get; private set; }
 
     /// <summary>Gives the next decoded bytes; empty at the end, when check and sizes were right.</summary>
-    public ReadOnlySpan<byte> Read(int atMost)
+    public ArraySegment<byte> Read(int atMost)
     {
         var got = _decoder.Read(atMost);
-        if (got.IsEmpty)
+        if (got.Count == 0)
         {
             Finish();
             return got;
         }
 
         _check.Append(got);
-        _unpacked += got.Length;
+        _unpacked += got.Count;
         return got;
     }
 

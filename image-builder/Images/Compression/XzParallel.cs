@@ -13,11 +13,9 @@ internal static class XzParallel
             return null;
         }
 
-        // A thread needs its dictionary, its input and some room; what is left of the memory holds what was decoded ahead.
-        var each = dictionary + (1 << 19);
-        threads = (int)Math.Min(threads, (memory - 8 * ParallelReader.SegmentSize) / each);
-        if (threads > 1)
-            return new ParallelReader(blocks.Count, threads, (int)((memory - threads * each) / ParallelReader.SegmentSize), () => new Worker(source, blocks));
+        var largest = (long)blocks.Max(b => b.Unpacked);
+        if (ParallelShare.OfWindows(threads, memory, dictionary, largest) is { Threads: > 1 } share)
+            return new ParallelReader(blocks.Count, share.Threads, 0, () => new Worker(source, blocks, (int)share.Ahead));
         source.Position = start;
         return null;
     }
@@ -51,11 +49,13 @@ internal static class XzParallel
         private readonly List<XzBlockPlace> _blocks;
         private readonly SharedWindow _window;
         private readonly InputBuffer _input;
+        private readonly int _ahead;
         private Lzma2Decoder? _decoder;
 
-        public Worker(Stream source, List<XzBlockPlace> blocks)
+        public Worker(Stream source, List<XzBlockPlace> blocks, int ahead)
         {
             _blocks = blocks;
+            _ahead = ahead;
             _window = new SharedWindow(source);
             _input = new InputBuffer(_window);
         }
@@ -65,9 +65,16 @@ internal static class XzParallel
             var place = _blocks[piece];
             _window.Show(place.Offset, place.Size);
             _input.Restart();
-            using var reader = new XzBlockReader(_input, place.Check, _decoder);
+            // A new block begins at the window's start.
+            output.AwaitRead(0);
+            using var reader = new XzBlockReader(_input, place.Check, _ahead, _decoder);
             _decoder = reader.Decoder;
-            while (reader.Read(ParallelReader.SegmentSize) is { IsEmpty: false } bytes) output.Write(bytes);
+            while (reader.Read(ParallelReader.SegmentSize) is { Count: > 0 } bytes)
+            {
+                output.Lend(bytes);
+                output.AwaitRead(_ahead - ParallelReader.SegmentSize);
+            }
+
             if (reader.Sizes != (place.Unpadded, place.Unpacked)) throw Damage.Corrupt(XzFormat.Name, "the index tells other sizes than the blocks have");
         }
     }

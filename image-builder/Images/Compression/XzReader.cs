@@ -24,8 +24,8 @@ internal sealed class XzReader(Stream compressed) : DecodingStream
             }
 
             var got = _block!.Read(to.Length);
-            got.CopyTo(to);
-            if (!got.IsEmpty) return got.Length;
+            got.AsSpan().CopyTo(to);
+            if (got.Count > 0) return got.Count;
             _blocks.Add(_block.Sizes);
             _block.Dispose();
             _block = null;
@@ -60,7 +60,7 @@ internal sealed class XzReader(Stream compressed) : DecodingStream
     {
         if (!_input.Ensure(1)) throw Damage.Torn(XzFormat.Name);
         if (_input.Available[0] == 0) return false;
-        _block = new XzBlockReader(_input, _flags[1], _decoder);
+        _block = new XzBlockReader(_input, _flags[1], used: _decoder);
         _decoder = _block.Decoder;
         return true;
     }

@@ -13,13 +13,12 @@ internal static class ZstdParallel
     public static Stream? TryOpen(Stream source, int threads, long memory)
     {
         var start = source.Position;
-        var window = 0ul;
-        if (TryFindFrames(source, start, ref window) is { Count: > 1 } frames)
+        ulong window = 0;
+        long largest = 0;
+        if (TryFindFrames(source, start, ref window, ref largest) is { Count: > 1 } frames)
         {
-            var each = (long)window + (1 << 20);
-            threads = (int)Math.Min(threads, (memory - 8 * ParallelReader.SegmentSize) / each);
-            if (threads > 1)
-                return new ParallelReader(frames.Count, threads, (int)((memory - threads * each) / ParallelReader.SegmentSize), () => new Worker(source, frames));
+            if (ParallelShare.Of(threads, memory, (long)window + (1 << 19), largest) is { Threads: > 1 } share)
+                return new ParallelReader(frames.Count, share.Threads, (int)(share.Ahead / ParallelReader.SegmentSize), () => new Worker(source, frames));
         }
 
         source.Position = start;
@@ -27,7 +26,7 @@ internal static class ZstdParallel
     }
 
     /// <summary>Follows frames and blocks by their headers alone; null at the first thing that is not sound: reading front to back tells what.</summary>
-    private static List<Place>? TryFindFrames(Stream source, long start, ref ulong window)
+    private static List<Place>? TryFindFrames(Stream source, long start, ref ulong window, ref long largest)
     {
         var frames = new List<Place>();
         Span<byte> bytes = stackalloc byte[ZstdFrame.LongestHeader];
@@ -48,6 +47,7 @@ internal static class ZstdParallel
             // A large frame will be the only one: its many blocks need not be looked at.
             if (frame.Dictionary != 0 || frame.WindowSize > ZstdFrame.LargestWindow || frame.ContentSize is null or > LargestFrame) return null;
             window = Math.Max(window, frame.WindowSize);
+            largest = Math.Max(largest, (long)frame.ContentSize);
             var end = EndOfBlocks(source, at + header);
             if (end < 0 || end + (frame.HasChecksum ? 4 : 0) > source.Length) return null;
             end += frame.HasChecksum ? 4 : 0;

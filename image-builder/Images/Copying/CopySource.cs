@@ -54,6 +54,9 @@ public sealed record CopyOptions
     /// <summary>Requests under way at a time for each medium.</summary>
     public int Depth { get; init; } = 2;
 
+    /// <summary>Asked some ten times a second for the index of a target: whether that one is to be stopped while the others go on.</summary>
+    public Func<int, bool>? StopOne { get; init; }
+
     /// <summary>A medium that does not answer for so long is given up.</summary>
     public TimeSpan StallLimit { get; init; } = TimeSpan.FromSeconds(120);
 }

@@ -109,7 +109,8 @@ public sealed class ImageCopier : IDisposable
     {
         running.RemoveAll(lane => lane.Join(Tick / running.Count));
         foreach (var lane in _lanes) lane.GiveUpWhenStalled();
-        if (_stop.IsCancellationRequested) Cancel();
+        foreach (var lane in _lanes)
+            if (_stop.IsCancellationRequested || _options.StopOne?.Invoke(lane.Index) == true) Cancel(lane);
         if (_reported != 0 && _time.GetElapsedTime(_reported) < 2 * Tick) return;
         _reported = _time.GetTimestamp();
         foreach (var lane in running.Where(l => l.Alive))
@@ -117,13 +118,11 @@ public sealed class ImageCopier : IDisposable
     }
 
     /// <summary>Stops everything but the last step: writing the head takes an instant, and afterwards the medium is whole.</summary>
-    private void Cancel()
+    private static void Cancel(Lane lane)
     {
-        foreach (var lane in _lanes.Where(l => l.Phase != CopyPhase.Finish))
-        {
-            lane.Fail(new OperationCanceledException());
-            lane.EndOfImage();
-        }
+        if (lane.Phase == CopyPhase.Finish) return;
+        lane.Fail(new OperationCanceledException());
+        lane.EndOfImage();
     }
 
     private double? FractionOf(Lane lane) =>
@@ -167,7 +166,12 @@ public sealed class ImageCopier : IDisposable
             stop.ThrowIfCancellationRequested();
             var offset = image.Position;
             var length = image.Next(chunk.Memory.Span, chunk.Extents);
-            if (length == 0) break;
+            if (length == 0)
+            {
+                _pool.Return(chunk);
+                break;
+            }
+
             if (offset == 0)
             {
                 chunk.Hold(0, length, 1);

@@ -260,12 +260,12 @@ internal sealed class Lane(int index, IMedium medium, CopyOptions options, Chunk
         var next = -1;
         Start(worker =>
         {
-            var buffer = AlignedBuffer.Allocate(options.ChunkSize);
+            var chunk = pool.Take(CancellationToken.None);
             try
             {
                 for (int group; Alive && (group = Interlocked.Increment(ref next)) < image.Groups.Count;)
                 {
-                    VerifyGroup(image, image.Groups[group], buffer.Span, worker);
+                    VerifyGroup(image, image.Groups[group], chunk.Memory.Span, worker);
                     Interlocked.Add(ref _done, image.Groups[group].Length);
                 }
             }
@@ -275,6 +275,7 @@ internal sealed class Lane(int index, IMedium medium, CopyOptions options, Chunk
             }
 
             Busy(worker, false);
+            pool.Return(chunk);
         });
     }
 

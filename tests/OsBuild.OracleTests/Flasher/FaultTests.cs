@@ -288,7 +288,8 @@ public sealed class FaultTests
             _throttle = new Throttle(device, bytesPerSecond);
             Process = Process.Start(new ProcessStartInfo(Cli.Program, ["write", image, "--to", Device.Path, "--yes", "--no-probe"]) { RedirectStandardError = true })!;
             var limit = Stopwatch.StartNew();
-            while (Device.Read(until)[^1] == 0 && Device.Read(until - MiB)[^1] == 0 && limit.Elapsed < TimeSpan.FromSeconds(40)) Thread.Sleep(20);
+            // A byte each: reading all of it would take longer than the rest of the write.
+            while (Device.Read(1, until - 1)[0] == 0 && Device.Read(1, until - MiB - 1)[0] == 0 && limit.Elapsed < TimeSpan.FromSeconds(40)) Thread.Sleep(20);
         }
 
         public LoopDevice Device { get; }

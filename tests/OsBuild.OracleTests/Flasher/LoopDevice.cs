@@ -34,10 +34,11 @@ internal sealed class LoopDevice : IDisposable
     }
 
     /// <summary>The first bytes as they lie on the device.</summary>
-    public byte[] Read(int length)
+    public byte[] Read(int length, long from = 0)
     {
         var bytes = new byte[length];
         using var stream = System.IO.File.OpenRead(File);
+        stream.Position = from;
         stream.ReadExactly(bytes);
         return bytes;
     }

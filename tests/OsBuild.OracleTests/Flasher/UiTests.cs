@@ -238,6 +238,28 @@ public sealed class UiTests : IClassFixture<UiTests.Browser>, IDisposable
     }
 
     [Fact]
+    public void One_drive_is_stopped_alone_and_the_other_one_is_finished()
+    {
+        using var slow = new LoopDevice(64 * MiB);
+        using var fast = new LoopDevice(64 * MiB);
+        using var throttle = new Throttle(slow, 4 * MiB);
+        var image = new byte[24 * MiB];
+        new Random(2).NextBytes(image);
+        _page.Open(_address);
+        Type(File_("a.img", image));
+        Choose(slow, fast);
+        _page.Click("#write");
+        _page.Wait("document.querySelectorAll('.target .stop-one').length === 2 && document.querySelector('.target .speed')?.textContent.includes('left')");
+        Picture("10-two-drives");
+        _page.Eval($"[...document.querySelectorAll('.target')].find(t => t.textContent.includes('{slow.Path}')).querySelector('.stop-one').click()");
+        var text = Result($"{fast.Path}: 24 MiB written and read back.");
+        Assert.Contains("Stopped.", text, StringComparison.Ordinal);
+        Picture("11-one-stopped");
+        Assert.True(image.AsSpan().SequenceEqual(fast.Read(image.Length)));
+        Assert.All(slow.Read(MiB), b => Assert.Equal(0, b));
+    }
+
+    [Fact]
     public async Task Nobody_but_the_page_gets_in()
     {
         var stop = TestContext.Current.CancellationToken;

@@ -116,7 +116,7 @@ public sealed class GuestMatrixTests : IDisposable
     [Theory]
     [InlineData("partition", "mkfs.ext4 -q /dev/nvme0n1p1 && mount -t ext4 /dev/nvme0n1p1 /mnt", 1)]
     [InlineData("LVM", "lvm pvcreate -q -y /dev/nvme0n1p1 /dev/nvme1n1p1 && lvm vgcreate -q vg /dev/nvme0n1p1 /dev/nvme1n1p1 && lvm lvcreate -q -y -Zn -Wn -n root -L 300M vg && mkfs.ext4 -q /dev/mapper/vg-root && mount -t ext4 /dev/mapper/vg-root /mnt", 2)]
-    [InlineData("LUKS", "echo secret | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/nvme0n1p1 - && echo secret | cryptsetup open /dev/nvme0n1p1 crypt - && mkfs.ext4 -q /dev/mapper/crypt && mount -t ext4 /dev/mapper/crypt /mnt", 1)]
+    [InlineData("LUKS", "echo secret | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/nvme0n1p1 - && echo secret | cryptsetup open -d - /dev/nvme0n1p1 crypt && mkfs.ext4 -q /dev/mapper/crypt && mount -t ext4 /dev/mapper/crypt /mnt", 1)]
     [InlineData("RAID", "mdadm --create /dev/md0 --quiet --level=1 --raid-devices=2 --metadata=1.2 --assume-clean --run /dev/nvme0n1p1 /dev/nvme1n1p1 && mkfs.ext4 -q /dev/md0 && mount -t ext4 /dev/md0 /mnt", 2)]
     [InlineData("btrfs", "mkfs.btrfs -q -d raid0 /dev/nvme0n1p1 /dev/nvme1n1p1 && mount -t btrfs -o device=/dev/nvme1n1p1 /dev/nvme0n1p1 /mnt", 2)]
     public void The_disks_of_a_running_root_are_refused(string name, string setup, int disks)

@@ -6,6 +6,13 @@ namespace OsBuild.Tests.Flasher;
 public sealed class LinuxFactsTests
 {
     [Theory]
+    [InlineData(OsBuild.Flasher.Libc.NotPermitted, true, "not even root may open it here (EPERM)")]
+    [InlineData(OsBuild.Flasher.Libc.AccessDenied, true, "not even root may open it here (EACCES)")]
+    [InlineData(OsBuild.Flasher.Libc.AccessDenied, false, "run as root")]
+    public void A_disk_that_may_not_be_opened_says_what_would_help(int error, bool root, string says) =>
+        Assert.Contains(says, OsBuild.Flasher.Drives.Linux.Denied("it", error, root), StringComparison.Ordinal);
+
+    [Theory]
     [InlineData("root=/dev/sda2 ro quiet", "System path /dev/sda2")]
     [InlineData("BOOT_IMAGE=/x root=UUID=ABCD-1234 resume=/dev/mapper/vg-swap", "System UUID abcd-1234,Hibernation path /dev/mapper/vg-swap")]
     [InlineData("root=PARTUUID=0A0B0C0D-02 rootwait", "System PARTUUID 0a0b0c0d-02")]

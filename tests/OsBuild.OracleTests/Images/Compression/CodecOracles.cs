@@ -50,6 +50,23 @@ public sealed class CodecOracles : IDisposable
         }
     }
 
+    /// <summary>Blocks far larger than the windows that hold them, read slower and faster than they are decoded: what is lent must not be
+    /// overwritten before it was read.</summary>
+    [Theory]
+    [InlineData(2, 5.0)]
+    [InlineData(2, 7.5)]
+    [InlineData(3, 10.0)]
+    public void Large_blocks_are_decoded_in_parallel_through_small_windows(int threads, double memory)
+    {
+        var content = Mixed(40_000_000, 9);
+        File.WriteAllBytes(InFolder("a.img"), content);
+        Judge.Run("xz", "-1k", "--lzma2=preset=1,dict=1MiB", "--block-size=9MiB", InFolder("a.img")).MustPass("xz");
+        using var packed = File.OpenRead(InFolder("a.img.xz"));
+        using var reader = Codecs.OpenRead(packed, Codec.Xz, threads, (long)(memory * (1 << 20)));
+        Assert.IsType<ParallelReader>(reader);
+        AssertGives(content, reader, new Random(1));
+    }
+
     public static TheoryData<Codec, int, string> Writers
     {
         get

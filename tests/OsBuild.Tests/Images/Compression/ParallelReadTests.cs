@@ -105,6 +105,34 @@ public sealed class ParallelReadTests
         Assert.Throws<ImageException>(() => reader.Read(good));
     }
 
+    [Theory]
+    [InlineData(2, 29, 8, 24, 2, 12)]
+    [InlineData(8, 29, 8, 24, 2, 12)]
+    [InlineData(8, 50, 8, 24, 3, 24.5)]
+    [InlineData(8, 29, 1, 3, 8, 17)]
+    [InlineData(2, 20, 8, 24, 2, 3)]
+    [InlineData(2, 18, 8, 24, 1, 0)]
+    [InlineData(4, 100, 64, 192, 1, 0)]
+    [InlineData(1, 1000, 8, 24, 1, 0)]
+    public void Memory_is_shared_out_so_that_every_thread_has_work(int threads, int memory, int dictionary, int piece, int wanted, double ahead) =>
+        Assert.Equal(new ParallelShare(wanted, (long)(ahead * (1 << 20))), ParallelShare.Of(threads, (long)memory << 20, (long)dictionary << 20, (long)piece << 20));
+
+    // xz -T makes blocks of three dictionaries.
+    [Theory]
+    [InlineData(2, 25, 8, 24, 2, 12)]
+    [InlineData(8, 25, 8, 24, 2, 12)]
+    [InlineData(8, 50, 8, 24, 3, 16.1666)]
+    [InlineData(8, 29, 1, 3, 8, 3)]
+    [InlineData(2, 20, 8, 24, 2, 9.5)]
+    [InlineData(2, 16, 8, 24, 1, 0)]
+    [InlineData(4, 100, 64, 192, 1, 0)]
+    [InlineData(1, 1000, 8, 24, 1, 0)]
+    public void Windows_are_large_enough_to_keep_every_thread_at_work(int threads, int memory, int dictionary, int piece, int wanted, double window)
+    {
+        var share = ParallelShare.OfWindows(threads, (long)memory << 20, (long)dictionary << 20, (long)piece << 20);
+        Assert.Equal((wanted, window), (share.Threads, Math.Floor(share.Ahead / 1048576.0 * 10000) / 10000));
+    }
+
     [Theory, MemberData(nameof(Both))]
     public void Disposing_in_the_middle_ends_the_threads(Codec codec)
     {

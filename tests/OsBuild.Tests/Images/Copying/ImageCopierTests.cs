@@ -283,6 +283,26 @@ public sealed class ImageCopierTests
         Holds(other, again);
     }
 
+    [Theory]
+    [InlineData(CopyPhase.Write)]
+    [InlineData(CopyPhase.Verify)]
+    public void One_card_can_be_stopped_alone(CopyPhase when)
+    {
+        var image = Image(4 * MiB);
+        var stopped = false;
+        var one = new MemoryMedium(4 * MiB)
+        {
+            OnWrite = (offset, _) => { if (when == CopyPhase.Write && offset >= MiB) Volatile.Write(ref stopped, true); Thread.Sleep(offset > 0 ? 10 : 0); },
+            OnRead = (offset, _) => { if (when == CopyPhase.Verify && offset >= MiB) Volatile.Write(ref stopped, true); Thread.Sleep(10); },
+        };
+        var other = new MemoryMedium(4 * MiB);
+        var outcomes = ImageCopier.Copy(Source(image), [other, one], Small with { StopOne = index => index == 1 && Volatile.Read(ref stopped) }, TimeProvider.System, _ => { }, default);
+        Assert.Equal(CopyResult.Cancelled, outcomes[1].Result);
+        Assert.Equal(CopyResult.Done, outcomes[0].Result);
+        Holds(image, other);
+        HeadIsBlank(one);
+    }
+
     [Fact]
     public void One_failing_card_does_not_touch_the_others()
     {
