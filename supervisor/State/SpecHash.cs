@@ -38,6 +38,19 @@ internal static class SpecHash
     public static byte[] Canonical(Service service) => JsonSerializer.SerializeToUtf8Bytes(
         new HashedService(service.Image, service.Container, service.OwnsPorts), StateJson.Default.HashedService);
 
+    /// <summary>What a container was made from, by its label; null when that is missing or cannot be read.</summary>
+    public static HashedService? Read(string? spec)
+    {
+        try
+        {
+            return spec is null ? null : JsonSerializer.Deserialize(spec, StateJson.Default.HashedService);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>The names of what differs between two canonical specifications, for a person: <c>image, environment.LEVEL</c>.</summary>
     public static string Difference(string? before, string after)
     {
