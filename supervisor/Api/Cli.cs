@@ -22,7 +22,7 @@ internal static class Cli
           apply COMPOSE-FILE          run this compose file from now on
           push DIR --to ADDRESS [--no-wait]
                                       build DIR on the device, run it, wait until it has proved itself
-          rollback APP                give up the release on trial
+          rollback APP                go back to the release that was good before
           start|stop|restart SERVICE
           key [--new]                 show the key of this device; --new makes another one
 

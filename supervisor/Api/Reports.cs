@@ -103,7 +103,7 @@ internal sealed class Reports(HostPaths paths, Reconciler reconciler)
                 foreach (var c in all)
                 {
                     // What runs may be of another release than the target: before an update, or after going back.
-                    var made = SpecHash.Read(c.Spec);
+                    var made = SpecHash.ReadService(c.Spec);
                     reports.Add(new(release.App, service.Name, made?.Image ?? service.Image, c.Status.ToString().ToLowerInvariant(), c.Health == Health.None ? "" : c.Health.ToString().ToLowerInvariant(), c.Name,
                         c.ExitCode, c.Starts, Math.Round((c.Up ? c.RunningFor : c.EndedFor).TotalSeconds), Texts((made?.Container ?? service.Container).Ports)) { Held = held });
                 }

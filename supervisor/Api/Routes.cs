@@ -97,15 +97,13 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
         return HttpAnswer.Text(202, "");
     }
 
-    /// <summary>Gives up a release that is on trial; the planner goes back to the last good one.</summary>
     private HttpAnswer Rollback(string app, string by)
     {
-        var memory = reconciler.Journal.Memory;
-        if (memory.Target?.Find(app) is not { } release) return HttpAnswer.Text(404, $"there is no app '{app}'\n");
-        if (!memory.Good.TryGetValue(app, out var good)) return HttpAnswer.Text(409, $"no release of {app} was good before this one\n");
-        if (good.Fingerprint() == release.Fingerprint()) return HttpAnswer.Text(409, $"this release of {app} has proved itself and is the last good one; apply an older compose file to go further back\n");
-        reconciler.Journal.Append(new JournalEntry.ReleaseBad(new(app, release.Fingerprint(), [], by, release.Commit)));
-        Remember($"take the release of {app} as bad and go back to the last good one", by, app);
+        if (reconciler.Journal.Memory.Target?.Find(app) is not { } release) return HttpAnswer.Text(404, $"there is no app '{app}'\n");
+        var (entry, text) = GoingBack.Decide(reconciler.Journal.Memory, reconciler.Seen, release, by);
+        if (entry is null) return HttpAnswer.Text(409, text + "\n");
+        reconciler.Journal.Append(entry);
+        Remember(text, by, app);
         reconciler.Wake();
         return HttpAnswer.Text(202, "");
     }

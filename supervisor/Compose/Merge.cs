@@ -1,6 +1,7 @@
 namespace OsBuild.Supervisor.Compose;
 
-/// <summary>Lays one service over another as compose-spec 13-merge says: maps are joined, lists are appended, commands and single values replaced.</summary>
+/// <summary>Lays one service over another as compose-spec 13-merge says: maps are joined, lists are appended, commands and single values
+/// replaced, and so is whatever says <c>!override</c>.</summary>
 internal static class Merge
 {
     private static readonly string[] Replaced = ["command", "entrypoint", "test"];
@@ -21,7 +22,7 @@ internal static class Merge
 
     private static Node Nodes(string key, Node under, Node over)
     {
-        if (Replaced.Contains(key)) return over;
+        if (over.Replaces || Replaced.Contains(key)) return over;
         if (PairLists.Contains(key) && (under, over) is not (ListNode, ListNode)) (under, over) = (AsMap(under), AsMap(over));
         return (under, over) switch
         {

@@ -9,6 +9,9 @@ internal abstract record Node(string File, int Line, string Path)
     public abstract string Kind { get; }
 
     public bool IsNull => this is ScalarNode { Null: true };
+
+    /// <summary>Written with <c>!override</c>: it replaces what it is laid over instead of being joined with it.</summary>
+    public bool Replaces { get; init; }
 }
 
 internal sealed record ScalarNode(string File, int Line, string Path, string Value, bool Plain) : Node(File, Line, Path)

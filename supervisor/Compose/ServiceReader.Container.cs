@@ -25,6 +25,8 @@ internal sealed partial class ServiceReader
         "platform" => spec with { Platform = values.Text(node) },
         "runtime" => spec with { Runtime = values.Text(node) },
         "logging" => ReadLogging(AsMap(node), spec),
+        "post_start" => spec with { PostStart = ReadHooks(node) },
+        "pre_stop" => spec with { PreStop = ReadHooks(node) },
         _ => null,
     };
 
@@ -146,6 +148,20 @@ internal sealed partial class ServiceReader
             StartInterval = AtLeastOneMillisecond(map["start_interval"]),
             Retries = (int?)values.Whole(map["retries"], 0, int.MaxValue),
         };
+    }
+
+    private List<HookSpec>? ReadHooks(Node node)
+    {
+        if (node is not ListNode list) return node.IsNull ? null : Refuse<List<HookSpec>?>(node, "must be a list of hooks, each with a command", null);
+        var hooks = new List<HookSpec>();
+        foreach (var item in list.Items.Select(AsMap))
+        {
+            OnlyKeys(item, "command", "user", "privileged", "working_dir", "environment");
+            if (values.Command(item["command"]) is not { Count: > 0 } command) diagnostics.Error(item, "needs a command");
+            else hooks.Add(new() { Command = command, User = values.Text(item["user"]), Privileged = values.Flag(item["privileged"]), WorkingDir = values.Text(item["working_dir"]), Environment = item["environment"] is { } environment ? ReadEnvironment(environment) : null });
+        }
+
+        return hooks.Count == 0 ? null : hooks;
     }
 
     private TimeSpan? AtLeastOneMillisecond(Node? node)

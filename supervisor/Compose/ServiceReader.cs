@@ -19,8 +19,6 @@ internal sealed partial class ServiceReader(Diagnostics diagnostics, ComposeSour
         ["links"] = "is not supported; services on one network find each other by name",
         ["external_links"] = "is not supported; use networks with 'external: true'",
         ["volumes_from"] = "is not supported; name the volume in both services",
-        ["post_start"] = "is not supported yet; start it from the service's own command",
-        ["pre_stop"] = "is not supported yet; handle the stop signal in the service",
         ["use_api_socket"] = "is not supported",
         ["attach"] = "is for an attached terminal",
     };

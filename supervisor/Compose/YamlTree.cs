@@ -81,16 +81,32 @@ internal sealed class YamlTree(string file, Interpolation variables, Diagnostics
         var line = (int)node.Start.Line;
         if (depth > MaxDepth) throw new YamlException(node.Start, node.End, "nested too deeply");
         if (++nodes > MaxNodes) throw new YamlException(node.Start, node.End, "too many values (aliases that multiply each other?)");
+        switch (node.Tag)
+        {
+            case "!reset":
+                return new ScalarNode(file, line, path, "", Plain: true);
+            case "!override":
+                return ConvertValue(node, path, depth) with { Replaces = true };
+            // YAML's own tags (!!str) and the mark for a text (!) say nothing new.
+            case var tag when tag.Length > 1 && tag[0] == '!':
+                diagnostics.Add(new(file, line, path, $"the tag {tag} is not known; known are !reset and !override"));
+                break;
+        }
+
+        return ConvertValue(node, path, depth);
+    }
+
+    private Node ConvertValue(YamlNode node, string path, int depth)
+    {
+        var line = (int)node.Start.Line;
         switch (node)
         {
             case YamlScalarNode scalar:
                 var here = new ScalarNode(file, line, path, scalar.Value, scalar.Plain);
-                return scalar.Tag == "!reset" ? here with { Value = "", Plain = true } : here with { Value = variables.Apply(here, diagnostics) };
+                return here with { Value = variables.Apply(here, diagnostics) };
             case YamlSequenceNode list:
-                if (list.Tag == "!reset") return new ScalarNode(file, line, path, "", Plain: true);
                 return new ListNode(file, line, path, [.. list.Children.Select((c, i) => Convert(c, $"{path}[{i}]", depth + 1))]);
             case YamlMappingNode map:
-                if (map.Tag == "!reset") return new ScalarNode(file, line, path, "", Plain: true);
                 return ConvertMap(map, path, depth);
             default:
                 throw new YamlException(node.Start, node.End, "an unknown kind of value");

@@ -23,7 +23,7 @@ internal sealed record DeviceParts(HostPaths Paths, Reconciler Reconciler, Fleet
 /// say "I am here" needs a key, except on a device that is explicitly in development mode.</summary>
 internal sealed partial class DeviceServer(DeviceParts parts)
 {
-    /// <summary>A body is read before its key is known, so it is kept small; a pushed target has some kilobytes.</summary>
+    /// <summary>A pushed target has some kilobytes.</summary>
     private const int MaxBody = 1 << 20;
     private readonly HostReadings host = new(parts.Paths);
     private readonly ServiceActions actions = new(parts.Reconciler);
@@ -41,7 +41,7 @@ internal sealed partial class DeviceServer(DeviceParts parts)
         listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
         listener.Bind(new IPEndPoint(IPAddress.IPv6Any, parts.Config.ListenPort));
         listener.Listen(32);
-        await new HttpServer(HandleAsync, MaxBody).ListenAsync(listener, stop);
+        await new HttpServer(HandleAsync, MaxBody) { Gate = request => IsLifeSign(request) || CallerOf(request) is not null ? null : Refuse() }.ListenAsync(listener, stop);
     }
 
     public async Task<HttpAnswer> HandleAsync(HttpRequest request, CancellationToken stop)
@@ -49,8 +49,7 @@ internal sealed partial class DeviceServer(DeviceParts parts)
         if (!requests.Allow(Reconciler.Now)) return Failed(429, "Too many requests");
         if (request is { Method: "GET", Path: "/ping" }) return HttpAnswer.Text(200, "OK");
         if (request is { Method: "GET", Path: "/v1/healthy" }) return HttpAnswer.Text(Reconciler.Problems.ContainsKey("engine") ? 500 : 200, "OK");
-        var caller = parts.Config.DevelopmentMode ? Caller.Owner : parts.Keys.Identify(KeyOf(request), Target);
-        if (caller is null) return refusals.Allow(Reconciler.Now) ? Failed(401, "Unauthorized") : Failed(429, "Too many requests");
+        if (CallerOf(request) is not { } caller) return Refuse();
         try
         {
             var path = request.Path.Trim('/').Split('/');
@@ -70,6 +69,13 @@ internal sealed partial class DeviceServer(DeviceParts parts)
             return Failed(503, e.Message);
         }
     }
+
+    private static bool IsLifeSign(HttpRequest request) => request is { Method: "GET", Path: "/ping" or "/v1/healthy" };
+
+    private Caller? CallerOf(HttpRequest request) => parts.Config.DevelopmentMode ? Caller.Owner : parts.Keys.Identify(KeyOf(request), Target);
+
+    /// <summary>The answer to a stranger; after some of them, without looking again.</summary>
+    private HttpAnswer Refuse() => refusals.Allow(Reconciler.Now) ? Failed(401, "Unauthorized") : Failed(429, "Too many requests");
 
     /// <summary>The key of a request, as a parameter or in the header in either of its forms.</summary>
     public static string? KeyOf(HttpRequest request)

@@ -137,6 +137,31 @@ internal sealed class EngineClient : IDisposable
 
     public Task<MultiplexedStream> LogsAsync(string id, ContainerLogsParameters parameters, CancellationToken stop) => Call(null, c => docker.Containers.GetContainerLogsAsync(id, parameters, c), stop);
 
+    /// <summary>Runs a command inside a running container until it ends or the time is over.</summary>
+    /// <returns>Its exit code and the beginning of what it said.</returns>
+    public async Task<(long ExitCode, string Said)> ExecAsync(string id, HookSpec hook, TimeSpan limit, CancellationToken stop)
+    {
+        var exec = await Call(Quick, c => docker.Exec.CreateContainerExecAsync(id, new()
+        {
+            Cmd = hook.Command,
+            User = hook.User!,
+            Privileged = hook.Privileged ?? false,
+            WorkingDir = hook.WorkingDir!,
+            Env = hook.Environment?.Select(e => $"{e.Key}={e.Value}").ToList()!,
+            AttachStdout = true,
+            AttachStderr = true,
+        }, c), stop);
+        var said = await Call(limit, async c =>
+        {
+            using var stream = await docker.Exec.StartContainerExecAsync(exec.ID, new(), c);
+            var (buffer, text) = (new byte[4096], new MemoryStream());
+            while (await stream.ReadOutputAsync(buffer, 0, buffer.Length, c) is { EOF: false } read)
+                if (text.Length < buffer.Length) text.Write(buffer, 0, read.Count);
+            return System.Text.Encoding.UTF8.GetString(text.ToArray()).Trim();
+        }, stop);
+        return ((await Call(Quick, c => docker.Exec.InspectContainerExecAsync(exec.ID, c), stop)).ExitCode ?? -1, said);
+    }
+
     /// <summary>The counters of a running container, taken at once; null when it is gone.</summary>
     public async Task<ContainerStatsResponse?> StatsAsync(string id, CancellationToken stop)
     {

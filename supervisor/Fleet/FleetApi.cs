@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
@@ -13,16 +14,22 @@ internal sealed class FleetApi : IDisposable
     public const int MaxBody = 50 << 20;
     private static readonly TimeSpan CallTime = TimeSpan.FromSeconds(59);
 
-    private readonly HttpClient http;
+    // Made at the first call: a host without libssl must not fail before there is somebody to tell.
+    private readonly Lazy<HttpClient> http;
     private readonly Uri endpoint;
 
     public FleetApi(Uri endpoint, string? rootCertificate)
     {
         this.endpoint = endpoint;
+        http = new(() => Connect(rootCertificate));
+    }
+
+    private static HttpClient Connect(string? rootCertificate)
+    {
         // Kept open over polls: a new TLS connection would cost more than the poll itself.
         var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null, PooledConnectionIdleTimeout = TimeSpan.FromHours(25), ConnectTimeout = TimeSpan.FromSeconds(20) };
         if (rootCertificate is not null) handler.SslOptions.CertificateChainPolicy = Trust(rootCertificate);
-        http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        return new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
     }
 
     public Task<ApiAnswer> TargetAsync(FleetIdentity identity, string? etag, CancellationToken stop) =>
@@ -80,7 +87,7 @@ internal sealed class FleetApi : IDisposable
             if (key is not null) request.Headers.Authorization = new("Bearer", key);
             if (etag is not null) request.Headers.TryAddWithoutValidation("If-None-Match", etag);
             if (body is not null) request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
-            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
+            using var response = await http.Value.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
             var bytes = await ReadAsync(response.Content, limit.Token);
             if (bytes is null) return new(0, []) { Error = $"the fleet's answer has more than {MaxBody >> 20} MiB" };
             return new((int)response.StatusCode, bytes) { ETag = response.Headers.ETag?.ToString(), RetryAfter = RetryAfter(response.Headers.RetryAfter) };
@@ -107,7 +114,7 @@ internal sealed class FleetApi : IDisposable
             request.Content = new StreamedContent(write, stop);
             request.Content.Headers.ContentType = new("application/x-ndjson");
             request.Content.Headers.ContentEncoding.Add("gzip");
-            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+            using var response = await http.Value.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
             return new((int)response.StatusCode, []) { RetryAfter = RetryAfter(response.Headers.RetryAfter) };
         }
         catch (Exception e) when (e is HttpRequestException or IOException or SocketException or TypeInitializationException or DllNotFoundException)
@@ -116,7 +123,10 @@ internal sealed class FleetApi : IDisposable
         }
     }
 
-    public void Dispose() => http.Dispose();
+    public void Dispose()
+    {
+        if (http.IsValueCreated) http.Value.Dispose();
+    }
 
     private static async Task<byte[]?> ReadAsync(HttpContent content, CancellationToken stop)
     {
@@ -135,9 +145,12 @@ internal sealed class FleetApi : IDisposable
 
     private static TimeSpan? RetryAfter(RetryConditionHeaderValue? header) => header?.Delta ?? (header?.Date is { } date && date - DateTimeOffset.UtcNow is { Ticks: > 0 } wait ? wait : null);
 
-    private static string Unreachable(Exception e) => e is TypeInitializationException or DllNotFoundException
-        ? "TLS does not work on this host: libssl 1.1 or 3 is missing; add openssl to the root file system, or use an http endpoint"
-        : $"the fleet cannot be reached: {(e.InnerException ?? e).Message}";
+    private static string Unreachable(Exception e) => e switch
+    {
+        TypeInitializationException or DllNotFoundException => "TLS does not work on this host: libssl 1.1 or 3 is missing; add openssl to the root file system, or use an http endpoint",
+        { InnerException: AuthenticationException inner } => $"the fleet's certificate is not trusted ({inner.Message}): is its root in config.json as balenaRootCA, and is the device's clock right?",
+        _ => $"the fleet cannot be reached: {(e.InnerException ?? e).Message}",
+    };
 
     private static X509ChainPolicy Trust(string pem)
     {

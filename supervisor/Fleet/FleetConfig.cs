@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 
 namespace OsBuild.Supervisor.Fleet;
@@ -137,8 +139,26 @@ internal sealed record FleetConfig
         {
             if (Text(key) is not { } text) return null;
             var bytes = new byte[text.Length];
-            if (Convert.TryFromBase64String(text, bytes, out var length)) return System.Text.Encoding.UTF8.GetString(bytes, 0, length);
-            return Bad(key, "a certificate in base64");
+            return Convert.TryFromBase64String(text, bytes, out var length) && System.Text.Encoding.UTF8.GetString(bytes, 0, length) is var pem && IsCertificate(pem) ? pem : Bad(key, "a PEM certificate in base64");
+        }
+
+        private static bool IsCertificate(string pem)
+        {
+            try
+            {
+                var certificates = new X509Certificate2Collection();
+                certificates.ImportFromPem(pem);
+                return certificates.Count > 0;
+            }
+            catch (CryptographicException)
+            {
+                return false;
+            }
+            catch (Exception e) when (e is TypeInitializationException or DllNotFoundException)
+            {
+                // Without libssl nobody can tell, and the first call says what is missing.
+                return true;
+            }
         }
 
         private string? Bad(string key, string wanted)

@@ -42,8 +42,11 @@ internal sealed class LogFollowers(Reconciler reconciler, Func<LogLine, Cancella
             reconciler.Done -= Tell;
         }
 
-        void Tell(Step step, string outcome) => _ = TellAsync(new(Now(), outcome == "done" ? $"{step.What} ({step.Cause})" : $"could not {step.What}: {outcome}"), stop);
+        void Tell(Step step, string outcome) => _ = TellAsync(Own(step, outcome), stop);
     }
+
+    /// <summary>What the supervisor says of a step.</summary>
+    public static LogLine Own(Step step, string outcome) => new(Now(), outcome == "done" ? $"{step.What} ({step.Cause})" : $"could not {step.What}: {outcome}");
 
     public static long Now() => (DateTime.UtcNow - DateTime.UnixEpoch).Ticks * 100;
 

@@ -103,5 +103,14 @@ internal sealed class LogBuffer(int capacity = 256 * 1024)
         return all;
     }
 
+    /// <summary>Ends it, and gives the supervisor's own lines that were in it.</summary>
+    public List<LogLine> TakeOwn()
+    {
+        List<LogLine> own = [.. lines.Where(l => l.System)];
+        lines.Clear();
+        (size, suppressed) = (0, 0);
+        return own;
+    }
+
     private static int Weight(LogLine line) => 64 + line.Message.Length;
 }

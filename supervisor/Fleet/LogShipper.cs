@@ -1,13 +1,14 @@
 using System.Buffers;
 using System.IO.Compression;
 using System.Text.Json;
+using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.Running;
 using Serilog;
 
 namespace OsBuild.Supervisor.Fleet;
 
 /// <summary>Sends the lines of all services to the fleet: one compressed request that stays open while there is something to say. After a break
-/// it goes on where it ended, as far back as the engine's own files reach.</summary>
+/// it goes on with the first line that may not have arrived, as far back as the engine's own files reach: rather twice than never.</summary>
 internal sealed class LogShipper(HostPaths paths, Reconciler reconciler, FleetApi api, FleetConfig config, ILogger log)
 {
     private static readonly TimeSpan Gather = TimeSpan.FromSeconds(0.1);
@@ -17,7 +18,12 @@ internal sealed class LogShipper(HostPaths paths, Reconciler reconciler, FleetAp
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LastRetry = TimeSpan.FromMinutes(5);
 
+    private readonly Unconfirmed unconfirmed = new();
+    private readonly Lock gate = new();
     private SortedDictionary<string, long> shipped = new(StringComparer.Ordinal);
+
+    /// <summary>The supervisor's own lines that nobody took yet, a bounded number.</summary>
+    private List<LogLine> own = [];
     private TimeSpan saved;
     private int failures;
 
@@ -34,17 +40,50 @@ internal sealed class LogShipper(HostPaths paths, Reconciler reconciler, FleetAp
             while (true)
             {
                 using var session = CancellationTokenSource.CreateLinkedTokenSource(stop);
-                using var pipe = new Pipe();
+                using var pipe = new Pipe(TakeOwn());
                 var following = new LogFollowers(reconciler, pipe.AddAsync).RunAsync(shipped, 0, session.Token);
                 await ShipAsync(identity, pipe, following, session.Token);
                 await session.CancelAsync();
                 await Task.WhenAny(following);
-                await Task.Delay(RetryAfter(failures), stop);
+                KeepOwn([.. unconfirmed.TakeBack(), .. pipe.Own()]);
+                await PauseAsync(stop);
             }
         }
         finally
         {
+            // Ended by ourselves, over a link that works as far as we know.
+            unconfirmed.Confirm(shipped, TimeSpan.MaxValue);
             Save();
+        }
+    }
+
+    /// <summary>Until the next try. What the supervisor does meanwhile is kept.</summary>
+    private async Task PauseAsync(CancellationToken stop)
+    {
+        void Keep(Step step, string outcome) => KeepOwn([LogFollowers.Own(step, outcome)]);
+        reconciler.Done += Keep;
+        try
+        {
+            await Task.Delay(RetryAfter(failures), stop);
+        }
+        finally
+        {
+            reconciler.Done -= Keep;
+        }
+    }
+
+    private void KeepOwn(List<LogLine> lines)
+    {
+        lock (gate) own = [.. own.Concat(lines).TakeLast(Unconfirmed.MostOwn)];
+    }
+
+    private List<LogLine> TakeOwn()
+    {
+        lock (gate)
+        {
+            var lines = own;
+            own = [];
+            return lines;
         }
     }
 
@@ -61,6 +100,7 @@ internal sealed class LogShipper(HostPaths paths, Reconciler reconciler, FleetAp
             }
 
             failures = 0;
+            unconfirmed.Confirm(shipped, TimeSpan.MaxValue);
         }
     }
 
@@ -77,7 +117,8 @@ internal sealed class LogShipper(HostPaths paths, Reconciler reconciler, FleetAp
             await compressed.WriteAsync(json.WrittenMemory, stop);
             await compressed.FlushAsync(stop);
             await to.FlushAsync(stop);
-            foreach (var line in lines) if (!line.System) shipped[line.Container] = line.Position;
+            unconfirmed.Sent(lines, reconciler.Now);
+            unconfirmed.Confirm(shipped, reconciler.Now - Unconfirmed.Doubt);
             if (reconciler.Now - saved > SaveEvery) Save();
         }
         while (await pipe.WaitAsync(Silence, stop));
@@ -136,6 +177,18 @@ internal sealed class LogShipper(HostPaths paths, Reconciler reconciler, FleetAp
         private readonly Lock gate = new();
         private readonly SemaphoreSlim filled = new(0);
         private readonly SemaphoreSlim drained = new(0);
+
+        /// <param name="first">Lines that were to be sent before and were not.</param>
+        public Pipe(List<LogLine> first)
+        {
+            foreach (var line in first) Add(line);
+        }
+
+        /// <summary>The supervisor's own lines among those that wait; the containers' are read again.</summary>
+        public List<LogLine> Own()
+        {
+            lock (gate) return buffer.TakeOwn();
+        }
 
         public async ValueTask AddAsync(LogLine line, CancellationToken stop)
         {

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using OsBuild.Supervisor.Linux;
 
 namespace OsBuild.Supervisor.Identity;
@@ -15,7 +14,7 @@ internal sealed record DeviceIdentity(string MachineId, string HostName)
         var id = File.Exists(path) ? File.ReadAllText(path).Trim() : "";
         if (!IsMachineId(id))
         {
-            id = NewMachineId(RandomNumberGenerator.GetBytes(16));
+            id = NewMachineId(KernelRandom.Bytes(16));
             DurableFile.Write(path, id + "\n");
         }
 
@@ -23,7 +22,7 @@ internal sealed record DeviceIdentity(string MachineId, string HostName)
     }
 
     /// <summary>An identity that lasts until power-off, for a device whose state partition is gone.</summary>
-    public static DeviceIdentity Volatile(string? configuredName) => For(NewMachineId(RandomNumberGenerator.GetBytes(16)), configuredName);
+    public static DeviceIdentity Volatile(string? configuredName) => For(NewMachineId(KernelRandom.Bytes(16)), configuredName);
 
     public static DeviceIdentity For(string machineId, string? configuredName) =>
         new(machineId, IsHostName(configuredName) ? configuredName! : $"osbuild-{machineId[..6]}");

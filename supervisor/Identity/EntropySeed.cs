@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using OsBuild.Supervisor.Linux;
 
 namespace OsBuild.Supervisor.Identity;
@@ -22,11 +21,10 @@ internal static unsafe class EntropySeed
         if (seed.Length != Size) return;
 
         // struct rand_pool_info { int entropy_count; int buf_size; __u32 buf[]; }
-        var digest = SHA512.HashData(seed);
-        var info = stackalloc byte[8 + digest.Length];
+        var info = stackalloc byte[8 + Size];
         *(int*)info = 256; // bits: the pool never needs more
-        *(int*)(info + 4) = digest.Length;
-        digest.CopyTo(new Span<byte>(info + 8, digest.Length));
+        *(int*)(info + 4) = Size;
+        seed.CopyTo(new Span<byte>(info + 8, Size));
         var result = Libc.Ioctl(random, RndAddEntropy, info);
         if (result < 0) throw new LinuxException("credit the saved random seed", -result);
     }
@@ -34,8 +32,7 @@ internal static unsafe class EntropySeed
     /// <summary>Saves a fresh seed; again at shutdown.</summary>
     public static void Save(string state)
     {
-        var seed = new byte[Size];
-        RandomNumberGenerator.Fill(seed);
+        var seed = KernelRandom.Bytes(Size);
         var path = Path.Combine(state, "random-seed");
         DurableFile.Write(path, seed);
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);

@@ -96,7 +96,7 @@ internal sealed partial class AppPlan
         var able = predecessors.Where(c => c is { Up: true, OwnsPorts: true } && c.Health != Health.Unhealthy).ToList();
         if (able.Count == 0 || able.Exists(c => current.Relays.GetValueOrDefault(c.Key)?.ContainerId == c.Id)) return;
         var serving = able.Find(IsLastGood) ?? able[0];
-        if (SpecHash.Read(serving.Spec)?.Container is { Ports: { } ports } spec && AddressOf(spec, serving) is { } address)
+        if (SpecHash.Read(serving.Spec) is { Ports: { } ports } spec && AddressOf(spec, serving) is { } address)
             Try(new Step.Publish(serving.Key, serving.Id, serving.Name, address, ports, "its successor is not ready"));
     }
 

@@ -95,9 +95,10 @@ internal sealed partial class AppPlan
         }
 
         if (!NetworksReady(service) || !VolumesReady(service)) return;
-        var key = $"create {release.App}/{service.Name}";
-        if (current.Failures.GetValueOrDefault(key) is { } broken && PlanRepair(service, image, broken)) return;
-        if (Refusals(key, service.Hash() + " " + image) is { } reason)
+        var (key, subject) = ($"create {release.App}/{service.Name}", service.Hash() + " " + image);
+        // What is said of another release's image says nothing about this one.
+        if (current.Failures.GetValueOrDefault(key) is { } broken && broken.Subject == subject && PlanRepair(service, image, broken)) return;
+        if (Refusals(key, subject) is { } reason)
         {
             Fail(service, $"cannot be created: {reason}");
             if (failed) return;

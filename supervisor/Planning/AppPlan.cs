@@ -24,6 +24,10 @@ internal sealed partial class AppPlan
     private readonly bool trial;
     private readonly string? lockHolder;
     private readonly bool imagesReady;
+
+    /// <summary>What each reference of the release means now, looked up once.</summary>
+    private readonly Dictionary<string, ImageState?> images = [];
+    private readonly Dictionary<string, List<ContainerState>> matching = [];
     private bool failed;
 
     public AppPlan(CurrentState current, Release wanted, TimeSpan now, List<Step> steps)
@@ -33,9 +37,10 @@ internal sealed partial class AppPlan
         good = current.Memory.Good.GetValueOrDefault(wanted.App);
         rolledBack = good is null ? null : FindBad(current, wanted);
         release = rolledBack is null ? wanted : good!;
+        foreach (var service in release.Services.Values) images.TryAdd(service.Image, current.Image(service.Image));
         trial = rolledBack is null && !IsGood();
         lockHolder = Locks.Hold(current, wanted.App);
-        imagesReady = release.Services.Values.All(s => !s.Running || ImageOf(s) is not null || Matching(s).Any());
+        imagesReady = release.Services.Values.All(s => !s.Running || ImageOf(s) is not null || Matching(s).Count > 0);
     }
 
     public static bool IsBad(CurrentState current, Release release) => FindBad(current, release) is not null;
@@ -55,25 +60,28 @@ internal sealed partial class AppPlan
     }
 
     private bool IsGood() => good is not null && good.Fingerprint() == release.Fingerprint()
-        && release.Services.Values.All(s => good.ImageIds?.GetValueOrDefault(s.Name) is not { } id || current.Image(s.Image) is not { } image || image.Id == id);
+        && release.Services.Values.All(s => good.ImageIds?.GetValueOrDefault(s.Name) is not { } id || images[s.Image] is not { } image || image.Id == id);
 
     /// <summary>The image a service should run, when it is here. A release that came back takes exactly the images it proved itself with.</summary>
     private string? ImageOf(Service service)
     {
         var pinned = rolledBack is null ? null : release.ImageIds?.GetValueOrDefault(service.Name);
         if (pinned is not null && current.Images.Exists(i => i.Id == pinned)) return pinned;
-        return current.Image(service.Image)?.Id;
+        return images[service.Image]?.Id;
     }
 
     private IEnumerable<ContainerState> Of(Service service) => containers.Where(c => c.Service == service.Name);
 
-    private IEnumerable<ContainerState> Matching(Service service)
+    /// <summary>The containers that are what the service should be, the one to keep first.</summary>
+    private List<ContainerState> Matching(Service service)
     {
+        if (matching.TryGetValue(service.Name, out var known)) return known;
         var (hash, image) = (service.Hash(), ImageOf(service));
-        return Of(service).Where(c => c.Hash == hash && (image is null || c.ImageId == image));
+        return matching[service.Name] = [.. Of(service).Where(c => c.Hash == hash && (image is null || c.ImageId == image))
+            .OrderByDescending(c => c.Up).ThenBy(c => c.Health == Health.Unhealthy).ThenByDescending(c => c.RunningFor).ThenBy(c => c.Id, StringComparer.Ordinal)];
     }
 
-    private ContainerState? Chosen(Service service) => Matching(service).OrderByDescending(c => c.Up).ThenBy(c => c.Health == Health.Unhealthy).ThenByDescending(c => c.RunningFor).ThenBy(c => c.Id, StringComparer.Ordinal).FirstOrDefault();
+    private ContainerState? Chosen(Service service) => Matching(service).FirstOrDefault();
 
     private bool Held(string service) => current.Memory.Stopped.Contains($"{release.App}/{service}");
 
@@ -173,12 +181,12 @@ internal sealed partial class AppPlan
     private void PlanVerdict()
     {
         if (!trial || failed) return;
-        var images = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        var proven = new SortedDictionary<string, string>(StringComparer.Ordinal);
         TimeSpan? remaining = null;
         foreach (var service in release.Services.Values)
         {
             var chosen = Chosen(service);
-            if (chosen is not null) images[service.Name] = chosen.ImageId;
+            if (chosen is not null) proven[service.Name] = chosen.ImageId;
             if (!service.Running || Held(service.Name)) continue;
             if (chosen is null || Of(service).Any(c => c.Up && c != chosen)) return;
             if (!chosen.Up && IsFinished(service, chosen) && chosen.ExitCode == 0) continue;
@@ -196,7 +204,7 @@ internal sealed partial class AppPlan
 
         if (containers.Exists(c => c.Up && !release.Services.ContainsKey(c.Service))) return;
         if (remaining is { } time) steps.Add(new Step.Wait($"the proving time of {release.App}", now + time, "every service is ready, but the release is still on trial") { Settled = true });
-        else if (!steps.Exists(s => s is Step.Create or Step.CreateNetwork or Step.CreateVolume)) steps.Add(new Step.MarkGood(release with { ImageIds = images }, "every service has proved itself"));
+        else if (!steps.Exists(s => s is Step.Create or Step.CreateNetwork or Step.CreateVolume)) steps.Add(new Step.MarkGood(release with { ImageIds = proven }, "every service has proved itself"));
     }
 
     /// <summary>A service of the release on trial failed for good.</summary>
@@ -210,10 +218,10 @@ internal sealed partial class AppPlan
         }
 
         failed = true;
-        var images = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var other in release.Services.Values) if (current.Image(other.Image) is { } image) images[other.Name] = image.Id;
+        var failing = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var other in release.Services.Values) if (images[other.Image] is { } image) failing[other.Name] = image.Id;
         var text = $"{service.Name} {reason}";
-        steps.Add(new Step.MarkBad(new(release.App, release.Fingerprint(), images, text, release.Commit), text));
+        steps.Add(new Step.MarkBad(new(release.App, release.Fingerprint(), failing, text, release.Commit), text));
     }
 
     /// <summary>Adds a step unless it failed lately.</summary>

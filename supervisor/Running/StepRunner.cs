@@ -11,18 +11,19 @@ namespace OsBuild.Supervisor.Running;
 /// <summary>Performs a step. The one place where the planner's decisions become acts.</summary>
 internal sealed class StepRunner(EngineClient engine, Journal journal, Relays relays, Tracker tracker, Places places, Func<TimeSpan> clock)
 {
-    /// <summary>How far each pull is, by reference.</summary>
-    public Dictionary<string, string> Progress { get; } = [];
+    private readonly Hooks hooks = new(engine);
+    private readonly Dictionary<string, (PullProgress Progress, string Said)> pulls = [];
 
-    /// <summary>The same as numbers, for those who report them: percent of the layer at hand, by reference.</summary>
+    /// <summary>How far each pull is in percent of the whole image, by reference.</summary>
     public Dictionary<string, int> Percents()
     {
-        lock (Progress) return Progress.ToDictionary(p => p.Key, p => int.TryParse(p.Value.Split(' ') is [.., var percent, "%"] ? percent : "", out var number) ? number : 0);
+        lock (pulls) return pulls.ToDictionary(p => p.Key, p => p.Value.Progress.Percent);
     }
 
+    /// <summary>The same for a person, with what the engine is at.</summary>
     public SortedDictionary<string, string> Downloads()
     {
-        lock (Progress) return new(Progress);
+        lock (pulls) return new(pulls.ToDictionary(p => p.Key, p => $"{p.Value.Progress.Percent} %{p.Value.Said}"), StringComparer.Ordinal);
     }
 
     /// <summary>The registry login for a reference, when a master has one.</summary>
@@ -71,6 +72,7 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
         try
         {
             tracker.Stopped(step.ContainerId);
+            await hooks.BeforeStopAsync(step.ContainerId, step.Grace, stop);
             await engine.StopAsync(step.ContainerId, step.Grace, stop);
         }
         finally
@@ -88,20 +90,25 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
 
     private async Task FetchAsync(string reference, CancellationToken stop)
     {
+        lock (pulls) pulls[reference] = (new(), "");
         try
         {
             await engine.PullAsync(reference, Login(reference), message => Report(reference, message), stop);
         }
         finally
         {
-            lock (Progress) Progress.Remove(reference);
+            lock (pulls) pulls.Remove(reference);
         }
     }
 
     private void Report(string reference, JSONMessage message)
     {
-        if (message.Progress is not { Current: { } now, Total: { } total and > 0 }) return;
-        lock (Progress) Progress[reference] = $"{message.Status} {message.ID} {100 * now / total} %";
+        lock (pulls)
+        {
+            if (!pulls.TryGetValue(reference, out var pull)) return;
+            pull.Progress.Observe(message.ID, message.Status, message.Progress?.Current, message.Progress?.Total);
+            if (message.Progress is not null) pulls[reference] = pull with { Said = $", {message.Status} {message.ID}" };
+        }
     }
 
     private async Task LoadAsync(string archive, CancellationToken stop)
@@ -142,6 +149,7 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
         }
 
         await engine.StartAsync(step.ContainerId, stop);
+        await hooks.AfterStartAsync(container, stop);
         // Only after it was accepted: a refused start is counted as a failure of the step, not as an end of the container.
         tracker.Started(step.ContainerId, clock());
         Directory.CreateDirectory(places.StartedMarks);
@@ -151,8 +159,7 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
     /// <summary>Joins the networks after the first, which older engines do not take when a container is created.</summary>
     private async Task ConnectAsync(ContainerInspectResponse container, IDictionary<string, string> labels, string service, CancellationToken stop)
     {
-        if (!labels.TryGetValue(EngineLabels.Networks, out var names) || !labels.TryGetValue(EngineLabels.Spec, out var json)) return;
-        if (System.Text.Json.JsonSerializer.Deserialize(json, StateJson.Default.HashedService)?.Container.Networks is not { Count: > 1 } links) return;
+        if (!labels.TryGetValue(EngineLabels.Networks, out var names) || SpecHash.Read(EngineLabels.SpecOf(labels))?.Networks is not { Count: > 1 } links) return;
         var ordered = links.OrderByDescending(l => l.Priority ?? 0).ToList();
         foreach (var (name, index) in names.Split(',').Select((n, i) => (n, i)))
             if (index < ordered.Count && container.NetworkSettings?.Networks?.ContainsKey(name) != true) await engine.ConnectAsync(name, container.ID, CreateParameters.Endpoint(service, ordered[index]), stop);

@@ -67,6 +67,24 @@ internal sealed record ContainerSpec
     public string? LogDriver { get; init; }
     public SortedDictionary<string, string>? LogOptions { get; init; }
     public BlkioSpec? Blkio { get; init; }
+
+    /// <summary>Run inside, in order, each time it was started; a service whose hook fails cannot be started.</summary>
+    public List<HookSpec>? PostStart { get; init; }
+
+    /// <summary>Run inside, in order, before it is stopped, within its grace.</summary>
+    public List<HookSpec>? PreStop { get; init; }
+}
+
+/// <summary>A command run inside a running container.</summary>
+internal sealed record HookSpec
+{
+    public required List<string> Command { get; init; }
+    public string? User { get; init; }
+    public bool? Privileged { get; init; }
+    public string? WorkingDir { get; init; }
+    public SortedDictionary<string, string>? Environment { get; init; }
+
+    public override string ToString() => string.Join(' ', Command);
 }
 
 /// <summary>A published port. <see cref="HostPort"/> 0 lets the engine choose.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
 
 namespace OsBuild.Supervisor.State;
@@ -32,7 +33,16 @@ internal sealed partial record ImageReference(string Registry, string Path, stri
     }
 
     /// <summary>The full name, or the text itself when it is no valid name (an image id).</summary>
-    public static string Normalize(string text) => TryParse(text, out var reference) ? reference.Full : text;
+    public static string Normalize(string text)
+    {
+        if (Known.TryGetValue(text, out var full)) return full;
+        // Every round asks for the same few; what is not asked for any more goes with the rest.
+        if (Known.Count >= MostKnown) Known.Clear();
+        return Known[text] = TryParse(text, out var reference) ? reference.Full : text;
+    }
+
+    private const int MostKnown = 1024;
+    private static readonly ConcurrentDictionary<string, string> Known = new();
 
     [GeneratedRegex(@"^(?<name>(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*(?::[0-9]{1,5})?/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)(?::(?<tag>[\w][\w.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?$", RegexOptions.CultureInvariant)]
     private static partial Regex Pattern();

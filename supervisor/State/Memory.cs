@@ -14,6 +14,9 @@ internal sealed record Memory
 
     /// <summary>Per app the last release that proved itself, with its exact images.</summary>
     public SortedDictionary<string, Release> Good { get; init; } = [];
+
+    /// <summary>Per app the release that was the last good one before <see cref="Good"/>: where a person can still go back to.</summary>
+    public SortedDictionary<string, Release> Before { get; init; } = [];
     public List<BadRelease> Bad { get; init; } = [];
 
     /// <summary>Images that belong to us (id to reference): only these are ever collected.</summary>
@@ -25,8 +28,9 @@ internal sealed record Memory
     public Memory Apply(JournalEntry entry) => entry switch
     {
         JournalEntry.TargetAccepted e => this with { Target = e.Target },
-        JournalEntry.ReleaseGood e => this with { Good = new(Good) { [e.Release.App] = e.Release } },
-        JournalEntry.ReleaseBad e => this with { Bad = [.. Bad.Where(b => !b.Same(e.Bad)).TakeLast(MaxBad - 1), e.Bad] },
+        JournalEntry.ReleaseGood e => Prove(e.Release),
+        JournalEntry.ReleaseBad e => this with { Bad = Distrust(e.Bad) },
+        JournalEntry.GoneBack e => GoBack(e.Bad),
         JournalEntry.BadForgotten e => this with { Bad = [.. Bad.Where(b => b.App != e.App)] },
         JournalEntry.ImageUsed e => this with { Images = Remember(e) },
         JournalEntry.ImageGone e => this with { Images = new(Images.Where(i => i.Key != e.Id).ToDictionary()) },
@@ -34,6 +38,23 @@ internal sealed record Memory
         JournalEntry.Intent => this,
         _ => throw new UnreachableException(),
     };
+
+    private Memory Prove(Release release)
+    {
+        var next = this with { Good = new(Good) { [release.App] = release } };
+        return Good.TryGetValue(release.App, out var last) && last.Fingerprint() != release.Fingerprint() ? next with { Before = new(Before) { [release.App] = last } } : next;
+    }
+
+    /// <summary>What was good is bad now, and what was good before it is good again.</summary>
+    private Memory GoBack(BadRelease bad)
+    {
+        if (!Before.TryGetValue(bad.App, out var before)) return this with { Bad = Distrust(bad) };
+        var left = new SortedDictionary<string, Release>(Before);
+        left.Remove(bad.App);
+        return this with { Good = new(Good) { [bad.App] = before }, Before = left, Bad = Distrust(bad) };
+    }
+
+    private List<BadRelease> Distrust(BadRelease bad) => [.. Bad.Where(b => !b.Same(bad)).TakeLast(MaxBad - 1), bad];
 
     private SortedDictionary<string, string> Remember(JournalEntry.ImageUsed used)
     {
@@ -62,6 +83,7 @@ internal sealed record BadRelease(string App, string Fingerprint, SortedDictiona
 [JsonDerivedType(typeof(TargetAccepted), "target")]
 [JsonDerivedType(typeof(ReleaseGood), "good")]
 [JsonDerivedType(typeof(ReleaseBad), "bad")]
+[JsonDerivedType(typeof(GoneBack), "back")]
 [JsonDerivedType(typeof(BadForgotten), "forgotten")]
 [JsonDerivedType(typeof(ImageUsed), "image")]
 [JsonDerivedType(typeof(ImageGone), "image-gone")]
@@ -74,6 +96,7 @@ internal abstract record JournalEntry
     public sealed record TargetAccepted(TargetState Target) : JournalEntry;
     public sealed record ReleaseGood(Release Release) : JournalEntry;
     public sealed record ReleaseBad(BadRelease Bad) : JournalEntry;
+    public sealed record GoneBack(BadRelease Bad) : JournalEntry;
     public sealed record BadForgotten(string App) : JournalEntry;
     public sealed record ImageUsed(string Id, string Reference) : JournalEntry;
     public sealed record ImageGone(string Id) : JournalEntry;

@@ -38,12 +38,15 @@ internal static class SpecHash
     public static byte[] Canonical(Service service) => JsonSerializer.SerializeToUtf8Bytes(
         new HashedService(service.Image, service.Container, service.OwnsPorts), StateJson.Default.HashedService);
 
-    /// <summary>What a container was made from, by its label; null when that is missing or cannot be read.</summary>
-    public static HashedService? Read(string? spec)
+    /// <summary>The specification in a container's own label; null when it has none that can be read.</summary>
+    public static ContainerSpec? Read(string? canonical) => ReadService(canonical)?.Container;
+
+    /// <summary>What a container was made from, by its own label; null when it has none that can be read.</summary>
+    public static HashedService? ReadService(string? canonical)
     {
         try
         {
-            return spec is null ? null : JsonSerializer.Deserialize(spec, StateJson.Default.HashedService);
+            return canonical is null ? null : JsonSerializer.Deserialize(canonical, StateJson.Default.HashedService);
         }
         catch (JsonException)
         {

@@ -78,6 +78,8 @@ public sealed class ComposeKeys
         ("userns_mode", "host", "\"usernsMode\":\"host\""),
         ("runtime", "runc", "\"runtime\":\"runc\""),
         ("logging", "{ driver: local, options: { max-size: 1m } }", "\"logDriver\":\"local\",\"logOptions\":{\"max-size\":\"1m\"}"),
+        ("post_start", "[{ command: [touch, /ready], user: root, privileged: true, working_dir: /srv, environment: [A=b] }]", "\"postStart\":[{\"command\":[\"touch\",\"/ready\"],\"user\":\"root\",\"privileged\":true,\"workingDir\":\"/srv\",\"environment\":{\"A\":\"b\"}}]"),
+        ("pre_stop", "[{ command: sync }]", "\"preStop\":[{\"command\":[\"sync\"]}]"),
         ("platform", "linux/arm64", "\"platform\":\"linux/arm64\""),
         ("pull_policy", "every_12h", "\"pull\":\"Every\",\"pullEvery\":\"12:00:00\""),
         ("container_name", "my-web", "\"name\":\"my-web\""),
@@ -103,8 +105,6 @@ public sealed class ComposeKeys
         ("develop", "{}", "is for development machines"),
         ("provider", "{ type: a }", "needs plugins that are not on the device"),
         ("models", "[a]", "is not supported"),
-        ("post_start", "[]", "start it from the service's own command"),
-        ("pre_stop", "[]", "handle the stop signal in the service"),
         ("use_api_socket", "true", "is not supported"),
         ("attach", "false", "is for an attached terminal"),
     ];

@@ -176,6 +176,10 @@ public sealed class ComposeTests
     [InlineData("services:\n  web:\n    image: a\n    env_file: none.env", "the file none.env cannot be read")]
     [InlineData("services:\n  web:\n    image: a\n    extends: {service: gone}", "the service 'gone' does not exist")]
     [InlineData("services:\n  web:\n    image: a\n    extends: web", "'web' extends itself")]
+    [InlineData("services:\n  web:\n    image: a\n    ports: !overide ['80:80']", "compose.yaml:4: services.web.ports: the tag !overide is not known; known are !reset and !override")]
+    [InlineData("services:\n  web:\n    image: a\n    post_start: [{ user: root }]", "compose.yaml:4: services.web.post_start[0]: needs a command")]
+    [InlineData("services:\n  web:\n    image: a\n    pre_stop: sync", "compose.yaml:4: services.web.pre_stop: must be a list of hooks, each with a command")]
+    [InlineData("services:\n  web:\n    image: a\n    pre_stop: [{ command: sync, when: now }]", "services.web.pre_stop[0].when: is not known here")]
     public void S63_Refuses_by_name_and_line(string text, string message)
     {
         var result = ComposeFile.Read(text);
@@ -227,6 +231,30 @@ public sealed class ComposeTests
         Assert.Equal(["child", "third", "web"], release.Services.Keys);
         var child = release.Services["child"];
         Assert.Equal((RestartPolicy.Always, "web:1", 2), (child.Restart, child.Image, child.Container.Environment!.Count));
+    }
+
+    [Fact]
+    public void What_extends_can_take_away_and_replace()
+    {
+        var child = Good("""
+            services:
+              base:
+                image: web:1
+                ports: ["80:80"]
+                environment: { A: "1", B: "2" }
+                volumes: ["/srv:/s"]
+                cap_add: [SYS_TIME]
+              web:
+                extends: { service: base }
+                ports: !override ["81:80"]
+                environment: !override { C: "3" }
+                volumes: !reset []
+                cap_add: [NET_ADMIN]
+            """).Services["web"].Container;
+        Assert.Equal([81], child.Ports!.Select(p => p.HostPort));
+        Assert.Equal(["C"], child.Environment!.Keys);
+        Assert.Null(child.Mounts);
+        Assert.Equal(["SYS_TIME", "NET_ADMIN"], child.CapAdd!);
     }
 
     [Fact]

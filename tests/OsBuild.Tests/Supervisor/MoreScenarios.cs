@@ -219,6 +219,26 @@ public sealed class MoreScenarios
         Assert.True(given.The("a").Up);
     }
 
+    /// <summary>Found by the fuzz (seed 36): what was said of the new release's torn image was believed of the last good one's.</summary>
+    [Fact]
+    public void S47_A_torn_image_of_a_bad_release_says_nothing_about_the_last_good_one()
+    {
+        given.Images("a:1", "a:2");
+        given.Settle(Target(Service("a", "a:1")));
+        world.Present.Add("sha256:a:2");
+        world.Torn.Add("sha256:a:2");
+        world.RegistryAway = true;
+        var target = Target(Service("a", "a:2"));
+        for (var i = 0; i < 5; i++) world.Round(target);
+        // A person gives it up. The container of the good release is gone too, so that it is made again while the failure is remembered.
+        world.Memory = world.Memory.Apply(GoingBack.Decide(world.Memory, world.Observe(), target.Apps[0], "a person").Entry!);
+        world.Containers.Clear();
+        world.RegistryAway = false;
+        Assert.DoesNotContain(given.Settle(target), s => s is Step.Repair { ImageId: "sha256:a:1" } or Step.RemoveImage { Id: "sha256:a:1" });
+        Assert.Equal("sha256:a:1", given.The("a").ImageId);
+        Assert.True(given.The("a").Up);
+    }
+
     [Fact]
     public void S47_A_torn_image_that_cannot_be_had_again_is_kept()
     {
@@ -261,11 +281,10 @@ public sealed class MoreScenarios
     [Fact]
     public void S73_When_the_disk_fills_unused_images_go_in_order_and_never_the_last_good_one()
     {
-        given.Images("a:1", "old:1");
+        given.Images("a:0", "a:1", "old:1");
         given.Image("a:2", Behaviour.Exits);
-        given.Settle(Target(Service("a", "a:1")));
-        given.Settle(Target(Service("a", "a:2")));
-        // Three kinds of images nobody runs: one that was ours, one left over without a name, and that of the bad release.
+        foreach (var image in (string[])["a:0", "a:1", "a:2"]) given.Settle(Target(Service("a", image)));
+        // Four kinds of images nobody runs: one that was ours, one left over without a name, that of the release before the good one, and that of the bad one.
         world.Present.UnionWith(["sha256:old:1", "sha256:nameless"]);
         world.Memory = world.Memory.Apply(new JournalEntry.ImageUsed("sha256:old:1", "old:1"));
         world.Skips = 0;
@@ -273,7 +292,7 @@ public sealed class MoreScenarios
         var target = Target(Service("a", "a:2"));
         var order = new List<string>();
         for (var i = 0; i < 10; i++) order.AddRange(world.Round(target).OfType<Step.RemoveImage>().Select(s => s.Id));
-        Assert.Equal(["sha256:old:1", "sha256:nameless", "sha256:a:2"], order);
+        Assert.Equal(["sha256:old:1", "sha256:nameless", "sha256:a:0", "sha256:a:2"], order);
         Assert.Equal(["sha256:a:1"], world.Present);
         Assert.True(given.The("a").Up);
         Assert.Single(world.Memory.Bad);
@@ -282,11 +301,12 @@ public sealed class MoreScenarios
     [Fact]
     public void S73_With_room_only_what_was_ours_goes()
     {
-        given.Images("a:1", "a:2");
+        given.Images("a:1", "a:2", "a:3");
         given.Settle(Target(Service("a", "a:1")));
         world.Present.Add("sha256:nameless");
         given.Settle(Target(Service("a", "a:2")));
-        Assert.Equal(["sha256:a:2", "sha256:nameless"], world.Present.Order(StringComparer.Ordinal));
+        given.Settle(Target(Service("a", "a:3")));
+        Assert.Equal(["sha256:a:2", "sha256:a:3", "sha256:nameless"], world.Present.Order(StringComparer.Ordinal));
     }
 
     [Fact]

@@ -8,28 +8,45 @@ public sealed class PlannerFuzz
 {
     private static readonly string[] Names = ["a", "b", "c"];
 
-    /// <summary>Twenty pairs each; a nightly run sets OSBUILD_FUZZ=500 for a million pairs.</summary>
-    private static int Worlds => 100 * (int.TryParse(Environment.GetEnvironmentVariable("OSBUILD_FUZZ"), out var factor) ? factor : 1);
+    /// <summary>Twenty pairs each; OSBUILD_FUZZ=500 makes a million pairs, and OSBUILD_FUZZ_SEED says where to begin, so that it can be had in pieces.</summary>
+    private static int Worlds => 100 * Number("OSBUILD_FUZZ", 1);
+
+    private static int Number(string variable, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(variable), out var number) ? number : otherwise;
 
     [Fact]
     public void Every_pair_converges_and_no_law_is_broken()
     {
-        var pairs = 0;
+        var (pairs, first) = (0, Number("OSBUILD_FUZZ_SEED", 0));
         var clock = System.Diagnostics.Stopwatch.StartNew();
-        Parallel.For(0, Worlds, new ParallelOptions { MaxDegreeOfParallelism = 2 }, seed =>
+        Parallel.For(first, first + Worlds, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, seed =>
         {
-            var world = new World(new Random(seed));
             try
             {
-                Interlocked.Add(ref pairs, Run(world, new Random(seed * 7919 + 1)));
+                Interlocked.Add(ref pairs, Run(new World(new Random(seed)) { Tracing = false }, new Random(seed * 7919 + 1)));
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                throw new InvalidOperationException($"seed {seed}: {e.Message}\n{string.Join('\n', world.Trace.TakeLast(60))}", e);
+                throw new InvalidOperationException($"seed {seed}: {e.Message}\n{Trace(seed)}", e);
             }
         });
-        TestContext.Current.TestOutputHelper?.WriteLine($"{pairs} pairs of current and target state, seeds 0 to {Worlds - 1}, {clock.Elapsed.TotalSeconds:0} s");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{pairs} pairs of current and target state, seeds {first} to {first + Worlds - 1}, {clock.Elapsed.TotalSeconds:0} s");
         Assert.True(pairs >= Worlds * 10);
+    }
+
+    /// <summary>The last steps of a world that failed: it is lived once more.</summary>
+    private static string Trace(int seed)
+    {
+        var world = new World(new Random(seed));
+        try
+        {
+            Run(world, new Random(seed * 7919 + 1));
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            return string.Join('\n', world.Trace.TakeLast(60));
+        }
+
+        return "the second time it did not fail";
     }
 
     private static int Run(World world, Random random)
@@ -47,7 +64,7 @@ public sealed class PlannerFuzz
         {
             var target = Target(random);
             world.Trace.Clear();
-            world.Trace.Add($"target {string.Join("; ", target.Apps[0].Services.Values.Select(s => $"{s.Name} {s.Image} {s.Update.Strategy} signal={s.Update.Signal} health={s.Container.Healthcheck is not null} ports={s.Container.Ports is not null} after {string.Join(',', s.DependsOn.Select(d => d.Service))} {world.Of(world.Registry[ImageReference.Normalize(s.Image)])}"))}");
+            if (world.Tracing) world.Trace.Add($"target {string.Join("; ", target.Apps[0].Services.Values.Select(s => $"{s.Name} {s.Image} {s.Update.Strategy} signal={s.Update.Signal} health={s.Container.Healthcheck is not null} ports={s.Container.Ports is not null} after {string.Join(',', s.DependsOn.Select(d => d.Service))} {world.Of(world.Registry[ImageReference.Normalize(s.Image)])}"))}");
             world.Faults = random.Next(3) == 0 ? 0.2 : 0;
             world.RegistryAway = random.Next(6) == 0;
             world.Locked = random.Next(8) == 0;
@@ -81,6 +98,7 @@ public sealed class PlannerFuzz
         for (var round = 0; round < 600; round++)
         {
             // A torn copy under a container that runs cannot be mended before that one ends; that is a law, not a way to an end.
+            world.Mended.UnionWith(world.Torn.Where(id => world.Containers.Exists(c => c.ImageId == id && c.Up)));
             world.Torn.RemoveWhere(id => world.Containers.Exists(c => c.ImageId == id && c.Up));
             var plan = world.Round(target, (current, p) => Check(world, current, target, p));
             // A release that fails with nothing to go back to is tried for ever; so is a good one whose image went bad under it.
@@ -124,7 +142,7 @@ public sealed class PlannerFuzz
                     CheckStop(current, release, good, s);
                     break;
                 case Step.Repair s:
-                    Assert.Contains(s.ImageId, world.Torn);
+                    Assert.True(world.Torn.Contains(s.ImageId) || world.Mended.Contains(s.ImageId), $"{s.ImageId} is whole: {s}");
                     break;
             }
 

@@ -63,6 +63,9 @@ public sealed class Scenarios
         var done = Settle(Target(Service("a", "a:1")));
         Assert.DoesNotContain(world.Containers, c => c.Service == "b");
         Assert.Single(world.Volumes);
+        // Its image stays for as long as a person may go back to it: until the next release has proved itself.
+        Assert.DoesNotContain(done, s => s is Step.RemoveImage);
+        done = Settle(Target(Service("a", "a:1", s => s with { Container = s.Container with { User = "1" } })));
         Assert.Contains(done, s => s is Step.RemoveImage { Reference: "b:1" });
     }
 

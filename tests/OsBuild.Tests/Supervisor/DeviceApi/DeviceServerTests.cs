@@ -226,6 +226,10 @@ public sealed class DeviceServerTests : IAsyncDisposable
         using var client = new System.Net.Sockets.TcpClient("127.0.0.1", port);
         await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"POST /v2/local/target-state?apikey={keys.Global} HTTP/1.1\r\nContent-Length: {(1 << 20) + 1}\r\n\r\n"));
         Assert.Matches("^HTTP/1.1 4(00|13) ", await new StreamReader(client.GetStream()).ReadLineAsync());
+        // A stranger is answered on his head alone: not a byte of the body was sent, and none is waited for.
+        using var stranger = new System.Net.Sockets.TcpClient("127.0.0.1", port);
+        await stranger.GetStream().WriteAsync("POST /v2/local/target-state?apikey=wrong HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n"u8.ToArray());
+        Assert.StartsWith("HTTP/1.1 401 ", await new StreamReader(stranger.GetStream()).ReadLineAsync());
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
     }

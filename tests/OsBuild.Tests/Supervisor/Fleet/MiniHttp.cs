@@ -1,6 +1,9 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 
 namespace OsBuild.Tests.Supervisor.Fleet;
@@ -20,11 +23,14 @@ internal sealed class MiniHttp : IAsyncDisposable
     private readonly TcpListener listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource stop = new();
     private readonly Func<MiniRequest, Task<MiniAnswer>> handle;
+    private readonly X509Certificate2? certificate;
     private readonly Task accepting;
 
-    public MiniHttp(Func<MiniRequest, Task<MiniAnswer>> handle)
+    /// <param name="handle">Answers a request.</param>
+    /// <param name="certificate">With it the server speaks TLS only.</param>
+    public MiniHttp(Func<MiniRequest, Task<MiniAnswer>> handle, X509Certificate2? certificate = null)
     {
-        this.handle = handle;
+        (this.handle, this.certificate) = (handle, certificate);
         listener.Start();
         accepting = Task.Run(AcceptAsync);
     }
@@ -62,28 +68,36 @@ internal sealed class MiniHttp : IAsyncDisposable
         try
         {
             client.NoDelay = true;
-            var stream = new BufferedStream(client.GetStream());
+            await using var wire = certificate is null ? client.GetStream() : await SecuredAsync(client.GetStream(), token);
+            var stream = new BufferedStream(wire);
             while (await LineAsync(stream) is { Length: > 0 } first)
             {
                 var headers = new Dictionary<string, string>();
                 while (await LineAsync(stream) is { Length: > 0 } line) headers[line.Split(':', 2)[0].ToLowerInvariant()] = line.Split(':', 2)[1].Trim();
                 var target = first.Split(' ')[1];
                 var question = target.IndexOf('?');
-                using var body = new Body(stream, client.GetStream(), headers);
+                using var body = new Body(stream, wire, headers);
                 var answer = await handle(new(first.Split(' ')[0], Uri.UnescapeDataString(question < 0 ? target : target[..question]), question < 0 ? "" : target[question..], headers, body));
                 var bytes = Encoding.UTF8.GetBytes(answer.Body);
                 var head = new StringBuilder($"HTTP/1.1 {answer.Status} Status\r\n");
                 foreach (var (name, value) in answer.Headers) head.Append($"{name}: {value}\r\n");
                 if (answer.Status is not (304 or 204)) head.Append($"Content-Length: {bytes.Length}\r\n");
-                await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(head.Append("\r\n").ToString()), token);
-                await client.GetStream().WriteAsync(bytes, token);
+                await wire.WriteAsync(Encoding.ASCII.GetBytes(head.Append("\r\n").ToString()), token);
+                await wire.WriteAsync(bytes, token);
                 // A body nobody wanted cannot be told from the next request.
                 if (!body.Ended) return;
             }
         }
-        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or OperationCanceledException or InvalidOperationException)
+        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or OperationCanceledException or InvalidOperationException or AuthenticationException)
         {
         }
+    }
+
+    private async Task<Stream> SecuredAsync(Stream plain, CancellationToken token)
+    {
+        var secured = new SslStream(plain);
+        await secured.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = certificate }, token);
+        return secured;
     }
 
     private static async Task<string?> LineAsync(Stream stream)

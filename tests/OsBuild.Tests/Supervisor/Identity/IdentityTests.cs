@@ -9,6 +9,14 @@ public sealed class IdentityTests : IDisposable
     public void Dispose() => Directory.Delete(_state, recursive: true);
 
     [Fact]
+    public void The_kernels_random_bytes_are_as_many_as_wanted_and_never_the_same()
+    {
+        Assert.Empty(KernelRandom.Bytes(0));
+        Assert.Equal(5000, KernelRandom.Bytes(5000).Length);
+        Assert.NotEqual(KernelRandom.Bytes(16), KernelRandom.Bytes(16));
+    }
+
+    [Fact]
     public void An_identity_is_made_once_and_kept()
     {
         var first = DeviceIdentity.LoadOrMake(_state, null);

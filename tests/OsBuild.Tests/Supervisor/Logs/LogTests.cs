@@ -24,6 +24,40 @@ public sealed class LogTests : IDisposable
         Assert.Equal(DateTimeOffset.FromUnixTimeSeconds(1_777_000_000), Query("since=1777000000").Since);
     }
 
+    [Fact]
+    public void Keeps_its_own_log_with_stack_traces_and_within_its_bound()
+    {
+        using (var log = LogSetup.Create(Path.Combine(directory, "own"), maxFile: 2000))
+        {
+            try
+            {
+                throw new InvalidOperationException("the reason");
+            }
+            catch (InvalidOperationException e)
+            {
+                log.Error(e, "{Task} failed and is started again", "fleet");
+            }
+
+            for (var i = 0; i < 2; i++) log.Information("{Text}", new string('x', 1200));
+            log.Information("the last line");
+        }
+
+        var lines = File.ReadAllLines(Path.Combine(directory, "own", "supervisor.log.1"));
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d) \[ERR\] fleet failed and is started again$", lines[0]);
+        Assert.Contains("the reason", lines[1], StringComparison.Ordinal);
+        Assert.Contains(nameof(Keeps_its_own_log_with_stack_traces_and_within_its_bound), lines[2], StringComparison.Ordinal);
+        Assert.EndsWith("[INF] the last line", File.ReadAllLines(Path.Combine(directory, "own", "supervisor.log"))[^1], StringComparison.Ordinal);
+        Assert.InRange(Directory.EnumerateFiles(Path.Combine(directory, "own")).Sum(f => new FileInfo(f).Length), 1, 4000);
+    }
+
+    [Fact]
+    public void Goes_on_without_a_file_where_none_can_be()
+    {
+        File.WriteAllText(Path.Combine(directory, "taken"), "");
+        using var log = LogSetup.Create(Path.Combine(directory, "taken"));
+        log.Information("said on the console");
+    }
+
     [Theory]
     [InlineData("since=yesterday")]
     [InlineData("since=-5")]
