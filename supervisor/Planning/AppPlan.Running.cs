@@ -8,11 +8,21 @@ internal sealed partial class AppPlan
     /// <summary>How long connections to the old container may last after its address was led to the new one.</summary>
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(10);
 
+    /// <summary>Longer than the hooks of a start may take.</summary>
+    private static readonly TimeSpan HookTime = TimeSpan.FromMinutes(5);
+
     /// <summary>Starts closer together than this belong to one start of the whole app.</summary>
     private static readonly TimeSpan JustNow = TimeSpan.FromSeconds(1);
 
     private void PlanRunning(Service service, ContainerState chosen, List<ContainerState> old)
     {
+        if (!HooksRan(service, chosen) && chosen.RunningFor >= HookTime)
+        {
+            // The supervisor was restarted while they ran.
+            Replace(service, [chosen], "its post_start hooks did not end");
+            return;
+        }
+
         if (chosen.Health == Health.Unhealthy)
         {
             Fail(service, "is unhealthy");
@@ -82,6 +92,7 @@ internal sealed partial class AppPlan
 
     private static string Missing(Service service, ContainerState container) => container.Health switch
     {
+        _ when !HooksRan(service, container) => "its post_start hooks have not ended",
         Health.Starting => "its healthcheck has not passed yet",
         Health.Unhealthy => "its healthcheck fails",
         Health.None when container.RunningFor < ReadyAfter => "it has just started",

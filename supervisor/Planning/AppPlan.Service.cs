@@ -209,12 +209,15 @@ internal sealed partial class AppPlan
     /// <param name="service">The service.</param>
     /// <param name="container">Its container.</param>
     /// <param name="taking">True while it takes over from a running one: only then there is something to signal.</param>
-    private bool IsReady(Service service, ContainerState container, bool taking = false) => container.Up && container.Health switch
+    private bool IsReady(Service service, ContainerState container, bool taking = false) => container.Up && HooksRan(service, container) && container.Health switch
     {
         Health.Healthy => true,
         Health.None => container.RunningFor >= ReadyAfter,
         _ => false,
     } && (!taking || !service.Update.Signal || container.Signalled || rolledBack is not null);
+
+    /// <summary>A start counts when what has to be run after it was run; only then it is marked.</summary>
+    private static bool HooksRan(Service service, ContainerState container) => service.Container.PostStart is null || container.StartedThisBoot;
 
     private (string For, string Why)? MissingDependency(Service service)
     {

@@ -193,7 +193,7 @@ internal sealed partial class AppPlan
             if (!chosen.Up) return;
             if (!IsReady(service, chosen))
             {
-                steps.Add(new Step.Wait($"{service.Name} to be ready", chosen.Health == Health.None ? now + ReadyAfter - chosen.RunningFor : null, Missing(service, chosen)) { Settled = true });
+                steps.Add(new Step.Wait($"{service.Name} to be ready", chosen.Health == Health.None && chosen.RunningFor < ReadyAfter ? now + ReadyAfter - chosen.RunningFor : null, Missing(service, chosen)) { Settled = true });
                 return;
             }
 

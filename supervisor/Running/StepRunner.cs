@@ -148,11 +148,13 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
             await ConnectAsync(container, labels, service, stop);
         }
 
+        // Marked only when all that belongs to the start is done.
+        Directory.CreateDirectory(places.StartedMarks);
+        File.Delete(places.StartedMark(step.ContainerId));
         await engine.StartAsync(step.ContainerId, stop);
         await hooks.AfterStartAsync(container, stop);
         // Only after it was accepted: a refused start is counted as a failure of the step, not as an end of the container.
         tracker.Started(step.ContainerId, clock());
-        Directory.CreateDirectory(places.StartedMarks);
         await File.WriteAllTextAsync(places.StartedMark(step.ContainerId), "", stop);
     }
 
