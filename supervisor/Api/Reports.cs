@@ -98,12 +98,19 @@ internal sealed class Reports(HostPaths paths, Reconciler reconciler)
             foreach (var service in release.Services.Values)
             {
                 var all = (seen?.Containers ?? []).Where(c => c.App == release.App && c.Service == service.Name).OrderByDescending(c => c.Up).ToList();
-                var ports = (service.Container.Ports ?? []).ConvertAll(p => p.ToString());
                 var held = memory.Stopped.Contains($"{release.App}/{service.Name}");
-                if (all.Count == 0) reports.Add(new(release.App, service.Name, service.Image, "missing", "", "", 0, 0, 0, ports) { Held = held });
-                reports.AddRange(all.Select(c => new ServiceReport(release.App, service.Name, service.Image, c.Status.ToString().ToLowerInvariant(), c.Health == Health.None ? "" : c.Health.ToString().ToLowerInvariant(), c.Name, c.ExitCode, c.Starts, Math.Round((c.Up ? c.RunningFor : c.EndedFor).TotalSeconds), ports) { Held = held }));
+                if (all.Count == 0) reports.Add(new(release.App, service.Name, service.Image, "missing", "", "", 0, 0, 0, Texts(service.Container.Ports)) { Held = held });
+                foreach (var c in all)
+                {
+                    // What runs may be of another release than the target: before an update, or after going back.
+                    var made = SpecHash.ReadService(c.Spec);
+                    reports.Add(new(release.App, service.Name, made?.Image ?? service.Image, c.Status.ToString().ToLowerInvariant(), c.Health == Health.None ? "" : c.Health.ToString().ToLowerInvariant(), c.Name,
+                        c.ExitCode, c.Starts, Math.Round((c.Up ? c.RunningFor : c.EndedFor).TotalSeconds), Texts((made?.Container ?? service.Container).Ports)) { Held = held });
+                }
             }
 
         return reports;
     }
+
+    private static List<string> Texts(List<PortSpec>? ports) => (ports ?? []).ConvertAll(p => p.ToString());
 }

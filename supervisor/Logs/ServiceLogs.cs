@@ -19,9 +19,10 @@ internal sealed class ServiceLogs(EngineClient engine, KeptLogs kept)
     public async Task WriteAsync(Func<List<ContainerState>> containers, string? service, LogQuery query, Stream to, CancellationToken stop)
     {
         using var gate = new SemaphoreSlim(1);
-        var followed = new Dictionary<string, string?>();
+        // From when on a container's lines are still to come; one that is not in here is new, and all its lines are.
+        var followed = new Dictionary<string, string>();
         var now = containers();
-        foreach (var container in now) followed[container.Id] = query.Since is { } since ? Seconds(since) : null;
+        foreach (var container in now) followed[container.Id] = Seconds(query.Since ?? DateTimeOffset.UtcNow);
         var sources = now.ConvertAll(c => Known(ReadAsync(c, new() { Tail = query.Tail?.ToString() ?? "all", Since = query.Since is { } s ? Seconds(s) : null! }, stop), line => followed[c.Id] = line.Next() ?? followed[c.Id]));
         sources.AddRange(kept.Read(service, query).Select(k => k.ToAsyncEnumerable()));
         await foreach (var line in MergeAsync(sources)) await WriteAsync(line, gate, service is null, query.Times, to, stop);
@@ -44,9 +45,9 @@ internal sealed class ServiceLogs(EngineClient engine, KeptLogs kept)
 
         async Task FollowAsync(ContainerState container, string? from)
         {
-            await foreach (var line in ReadAsync(container, new() { Follow = true, Tail = from is null ? "0" : "all", Since = from! }, stop))
+            await foreach (var line in ReadAsync(container, new() { Follow = true, Tail = "all", Since = from! }, stop))
             {
-                followed[container.Id] = line.Next() ?? from;
+                if (line.Next() is { } next) followed[container.Id] = next;
                 await WriteAsync(line, gate, service is null, query.Times, to, stop);
             }
         }
@@ -162,5 +163,5 @@ internal sealed class ServiceLogs(EngineClient engine, KeptLogs kept)
         }
     }
 
-    private static string Seconds(DateTimeOffset moment) => moment.ToUnixTimeSeconds().ToString(System.Globalization.CultureInfo.InvariantCulture);
+    private static string Seconds(DateTimeOffset moment) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{moment.ToUnixTimeSeconds()}.{moment.Millisecond:D3}000000");
 }

@@ -43,46 +43,51 @@ internal sealed partial class AppPlan
         else PlanName(service, chosen);
     }
 
-    /// <summary>The new container runs beside the old one. Only when it is ready, health and signal, the addresses move and the old one ends;
-    /// a new one that does not become ready in time has lost.</summary>
+    /// <summary>The new container runs beside the old one. When it is ready, health and signal, the addresses move to it; the old one runs on until the new one
+    /// has proved itself, and has the addresses back at once when that fails. A new one that does not become ready in time has lost.</summary>
     private void PlanHandOver(Service service, ContainerState chosen, List<ContainerState> predecessors)
     {
         var late = chosen.RunningFor >= service.Update.Timeout;
         if (!IsReady(service, chosen, taking: true) && !(rolledBack is not null && late))
         {
-            KeepServing(service, predecessors);
+            KeepServing(predecessors);
             if (late) Fail(service, $"was not ready to take over within {service.Update.Timeout.TotalSeconds:0.#} s ({Missing(service, chosen)})");
             else steps.Add(new Step.Wait($"{service.Name} to take over", now + service.Update.Timeout - chosen.RunningFor, Missing(service, chosen)));
             return;
         }
 
-        var cause = rolledBack is null ? $"{service.Name} is ready to take over" : $"the newer release is bad: {rolledBack.Reason}";
-        if (lockHolder is not null)
+        var cause = rolledBack is null ? $"{service.Name} has taken over" : $"the newer release is bad: {rolledBack.Reason}";
+        // A lock holds the update, not the way back, and not what has taken over already.
+        if (service.OwnsPorts && lockHolder is not null && rolledBack is null && current.Relays.GetValueOrDefault(chosen.Key)?.ContainerId != chosen.Id)
         {
-            KeepServing(service, predecessors);
-            steps.Add(new Step.Wait($"the update lock of {lockHolder}", null, cause));
-            return;
-        }
-
-        if (!service.OwnsPorts)
-        {
-            Replace(service, predecessors, cause);
+            KeepServing(predecessors);
+            steps.Add(new Step.Wait($"the update lock of {lockHolder}", null, $"{service.Name} is ready to take over"));
             return;
         }
 
         // Ports that the engine publishes for the old one are free only when it has stopped.
-        if (predecessors.Exists(c => !c.OwnsPorts))
+        if (service.OwnsPorts && predecessors.Exists(c => !c.OwnsPorts))
         {
             Replace(service, [.. predecessors.Where(c => !c.OwnsPorts)], cause);
             return;
         }
 
-        if (!PublishTo(service, chosen)) return;
-        var relay = current.Relays[chosen.Key];
-        var open = predecessors.Sum(c => relay.Connections.GetValueOrDefault(c.Id));
-        var drained = relay.Since + (service.StopGrace > DrainTime ? service.StopGrace : DrainTime);
-        if (open > 0 && now < drained) steps.Add(new Step.Wait($"{open} connections to {predecessors[0].Name}", drained, "new connections already go to its successor"));
-        else Replace(service, predecessors, cause);
+        if (service.OwnsPorts && !PublishTo(service, chosen)) return;
+        // What nobody used yet has proved nothing: with ports the time counts from when they lead to it.
+        var proved = (service.OwnsPorts ? current.Relays[chosen.Key].Since : now - chosen.RunningFor) + service.Update.ProvingTime;
+        var staying = service.Update.Rollback && now < proved ? predecessors.Where(IsLastGood).ToList() : [];
+        if (staying.Count > 0) steps.Add(new Step.Wait($"the proving time of {service.Name}", proved, $"{staying[0].Name} runs on until {chosen.Name} has proved itself") { Settled = true });
+        if (predecessors.Except(staying).ToList() is { Count: > 0 } leaving) StopDrained(service, chosen, leaving, cause);
+    }
+
+    /// <summary>Stops what has handed over, when its connections have ended or have had their time.</summary>
+    private void StopDrained(Service service, ContainerState chosen, List<ContainerState> leaving, string cause)
+    {
+        var relay = current.Relays.GetValueOrDefault(chosen.Key);
+        var open = relay is null ? 0 : leaving.Sum(c => relay.Connections.GetValueOrDefault(c.Id));
+        var drained = (relay?.Since ?? now) + (service.StopGrace > DrainTime ? service.StopGrace : DrainTime);
+        if (open > 0 && now < drained) steps.Add(new Step.Wait($"{open} connections to {leaving[0].Name}", drained, "new connections already go to its successor"));
+        else Replace(service, leaving, cause);
     }
 
     private static string Missing(Service service, ContainerState container) => container.Health switch
@@ -95,16 +100,21 @@ internal sealed partial class AppPlan
         _ => "it is not ready",
     };
 
-    /// <summary>After a restart of the supervisor the old container's addresses must be led to it again while the new one gets ready.</summary>
-    private void KeepServing(Service service, List<ContainerState> predecessors)
+    /// <summary>While the new container is not there, or not ready, what runs has the addresses, with the ports it has always had: also after a restart of the
+    /// supervisor, and when the new one fails in its proving time.</summary>
+    private void KeepServing(List<ContainerState> predecessors)
     {
-        if (service.OwnsPorts && predecessors.Find(c => c.OwnsPorts) is { } serving && !current.Relays.ContainsKey(serving.Key)) PublishTo(service, serving);
+        var able = predecessors.Where(c => c is { Up: true, OwnsPorts: true } && c.Health != Health.Unhealthy).ToList();
+        if (able.Count == 0 || able.Exists(c => current.Relays.GetValueOrDefault(c.Key)?.ContainerId == c.Id)) return;
+        var serving = able.Find(IsLastGood) ?? able[0];
+        if (SpecHash.Read(serving.Spec) is { Ports: { } ports } spec && AddressOf(spec, serving) is { } address)
+            Try(new Step.Publish(serving.Key, serving.Id, serving.Name, address, ports, "its successor is not ready"));
     }
 
     /// <summary>True when the owned addresses lead to this container; otherwise adds the step that does it.</summary>
     private bool PublishTo(Service service, ContainerState container)
     {
-        var address = AddressOf(service, container);
+        var address = AddressOf(service.Container, container);
         if (address is null)
         {
             steps.Add(new Step.Wait($"an address of {container.Name}", null, "its ports are published when it has one"));
@@ -118,12 +128,12 @@ internal sealed partial class AppPlan
         return false;
     }
 
-    private string? AddressOf(Service service, ContainerState container)
+    private string? AddressOf(ContainerSpec spec, ContainerState container)
     {
-        foreach (var link in (service.Container.Networks ?? []).OrderByDescending(n => n.Priority ?? 0))
+        foreach (var link in (spec.Networks ?? []).OrderByDescending(n => n.Priority ?? 0))
         {
-            if (release.Networks.TryGetValue(link.Network, out var spec) && spec.Internal == true) continue;
-            var name = spec?.EngineName(release.App, link.Network) ?? link.Network;
+            if (release.Networks.TryGetValue(link.Network, out var network) && network.Internal == true) continue;
+            var name = network?.EngineName(release.App, link.Network) ?? link.Network;
             if (container.Addresses.TryGetValue(name, out var address) && address.Length > 0) return address;
         }
 

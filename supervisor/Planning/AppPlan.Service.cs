@@ -10,6 +10,7 @@ internal sealed partial class AppPlan
         var chosen = Chosen(service);
         foreach (var extra in Matching(service).Where(c => c != chosen)) StopOrRemove(extra, "it is a second container of the same service");
         var old = Of(service).Except(Matching(service)).ToList();
+        if (chosen is not { Up: true }) KeepServing(old);
         if (chosen is null)
         {
             if (!service.Running || Held(service.Name)) StopAll(old, service, service.Running ? "a person stopped it" : "the target wants it stopped");

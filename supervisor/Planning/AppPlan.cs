@@ -171,9 +171,11 @@ internal sealed partial class AppPlan
     }
 
     /// <summary>A stopped container of the last good release stays until the next one has proved itself: going back is then a start.</summary>
-    private bool KeptForReturn(ContainerState container) => trial && good?.Services.GetValueOrDefault(container.Service) is { } service
-        && container.Status is ContainerStatus.Exited or ContainerStatus.Created && container.Hash == service.Hash()
-        && good.ImageIds?.GetValueOrDefault(container.Service) == container.ImageId;
+    private bool KeptForReturn(ContainerState container) => container.Status is ContainerStatus.Exited or ContainerStatus.Created && IsLastGood(container);
+
+    /// <summary>True while another release is on trial and this container is what it would go back to.</summary>
+    private bool IsLastGood(ContainerState container) => trial && good?.Services.GetValueOrDefault(container.Service) is { } service
+        && container.Hash == service.Hash() && good.ImageIds?.GetValueOrDefault(container.Service) == container.ImageId;
 
     /// <summary>Good when every service has proved itself.</summary>
     private void PlanVerdict()

@@ -270,9 +270,11 @@ internal sealed class Reconciler : IAsyncDisposable
         {
             Tell(step, "given up");
         }
-        catch (Exception e) when (e is EngineRefusedException or EngineUnreachableException or IOException or UnauthorizedAccessException)
+        catch (Exception e)
         {
-            log.Warning("cannot {What}: {Reason}", step.What, e.Message);
+            // Whatever it is: unsaid and uncounted, the step would be tried again at once and for ever.
+            if (e is EngineRefusedException or EngineUnreachableException or IOException or UnauthorizedAccessException) log.Warning("cannot {What}: {Reason}", step.What, e.Message);
+            else log.Error(e, "cannot {What}", step.What);
             // An engine that is away says nothing about the step.
             if (e is not EngineUnreachableException || step is Step.Fetch or Step.Load or Step.Probe) lock (gate) FailureLog.Failed(failures, step, e.Message, Now);
             Tell(step, e.Message);

@@ -18,18 +18,12 @@ internal sealed class Relays : IAsyncDisposable
 
     public SortedDictionary<string, RelayState> Observe() => new(relays.ToDictionary(r => r.Key, r => r.Value.Observe()), StringComparer.Ordinal);
 
-    /// <summary>Opens the addresses of a service, or leads those that are open to another container.</summary>
+    /// <summary>Opens the addresses of a service, or leads those that are open to another container. With other ports than before the new ones are opened
+    /// first: when one cannot be had, everything stays as it was.</summary>
     public void Publish(string key, string container, string address, List<PortSpec> ports, TimeSpan now)
     {
-        if (relays.TryGetValue(key, out var relay) && relay.Ports.SequenceEqual(ports))
-        {
-            relay.Lead(container, address, now);
-            return;
-        }
-
-        // Other ports: the new set is opened before the old one is closed, except for what both have.
-        if (relays.TryRemove(key, out var before)) before.Dispose();
-        relays[key] = new Relay(container, address, ports, now);
+        if (relays.TryGetValue(key, out var relay)) relay.Lead(container, address, ports, now);
+        else relays[key] = new Relay(container, address, ports, now);
     }
 
     public void Withdraw(string key)
@@ -45,53 +39,86 @@ internal sealed class Relays : IAsyncDisposable
 
     private sealed class Relay : IDisposable
     {
-        private readonly List<Socket> listeners = [];
+        private readonly Dictionary<Door, Socket> listeners = [];
         private readonly CancellationTokenSource stop = new();
         private readonly ConcurrentDictionary<string, int> connections = new();
         private volatile Destination destination;
         private int total;
 
-        private sealed record Destination(string Container, string Address, TimeSpan Since);
+        /// <summary>What a client knows: an address of the host (null: all of them) and its port.</summary>
+        private sealed record Door(string? Address, int Port);
+
+        private sealed record Destination(string Container, string Address, TimeSpan Since, Dictionary<Door, int> Ports);
 
         public Relay(string container, string address, List<PortSpec> ports, TimeSpan now)
         {
-            destination = new(container, address, now);
-            Ports = [.. ports];
+            destination = new(container, address, now, []);
             try
             {
-                foreach (var port in ports) Listen(port);
+                Lead(container, address, ports, now);
             }
-            catch (SocketException e)
+            catch
             {
                 Dispose();
-                throw new Engine.EngineRefusedException(null, $"a port of {string.Join(", ", ports)} cannot be opened: {e.Message}");
+                throw;
             }
         }
 
-        public List<PortSpec> Ports { get; }
-
         public RelayState Observe() => new(destination.Container, destination.Address, destination.Since, new(connections.Where(c => c.Value > 0).ToDictionary()));
 
-        public void Lead(string container, string address, TimeSpan now) => destination = new(container, address, now);
+        public void Lead(string container, string address, List<PortSpec> ports, TimeSpan now)
+        {
+            var doors = ports.GroupBy(p => new Door(p.HostAddress, p.HostPort)).ToDictionary(g => g.Key, g => g.First().ContainerPort);
+            var opened = new Dictionary<Door, Socket>();
+            try
+            {
+                foreach (var door in doors.Keys.Where(d => !listeners.ContainsKey(d))) opened[door] = Open(door);
+            }
+            catch (SocketException e)
+            {
+                foreach (var listener in opened.Values) listener.Dispose();
+                throw new Engine.EngineRefusedException(null, $"a port of {string.Join(", ", ports)} cannot be opened: {e.Message}");
+            }
+
+            destination = new(container, address, now, doors);
+            foreach (var (door, listener) in opened)
+            {
+                listeners[door] = listener;
+                _ = AcceptAsync(listener, door);
+            }
+
+            foreach (var door in listeners.Keys.Where(d => !doors.ContainsKey(d)).ToList())
+            {
+                listeners[door].Dispose();
+                listeners.Remove(door);
+            }
+        }
 
         public void Dispose()
         {
             stop.Cancel();
-            foreach (var listener in listeners) listener.Dispose();
+            foreach (var listener in listeners.Values) listener.Dispose();
         }
 
-        private void Listen(PortSpec port)
+        private static Socket Open(Door door)
         {
-            var address = port.HostAddress is null ? IPAddress.IPv6Any : IPAddress.Parse(port.HostAddress);
+            var address = door.Address is null ? IPAddress.IPv6Any : IPAddress.Parse(door.Address);
             var listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            listeners.Add(listener);
-            if (port.HostAddress is null) listener.DualMode = true;
-            listener.Bind(new IPEndPoint(address, port.HostPort));
-            listener.Listen(1024);
-            _ = AcceptAsync(listener, port.ContainerPort);
+            try
+            {
+                if (door.Address is null) listener.DualMode = true;
+                listener.Bind(new IPEndPoint(address, door.Port));
+                listener.Listen(1024);
+                return listener;
+            }
+            catch
+            {
+                listener.Dispose();
+                throw;
+            }
         }
 
-        private async Task AcceptAsync(Socket listener, int port)
+        private async Task AcceptAsync(Socket listener, Door door)
         {
             while (!stop.IsCancellationRequested)
             {
@@ -99,7 +126,7 @@ internal sealed class Relays : IAsyncDisposable
                 {
                     var client = await listener.AcceptAsync(stop.Token);
                     if (Volatile.Read(ref total) >= MaxConnections) client.Dispose();
-                    else _ = ServeAsync(client, port);
+                    else _ = ServeAsync(client, door);
                 }
                 catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
                 {
@@ -113,14 +140,14 @@ internal sealed class Relays : IAsyncDisposable
             }
         }
 
-        private async Task ServeAsync(Socket client, int port)
+        private async Task ServeAsync(Socket client, Door door)
         {
             Interlocked.Increment(ref total);
             string? container = null;
             try
             {
                 client.NoDelay = true;
-                (var server, container) = await ConnectAsync(port);
+                (var server, container) = await ConnectAsync(door);
                 using (server) await Task.WhenAll(CopyAsync(client, server), CopyAsync(server, client));
             }
             catch (Exception e) when (e is SocketException or IOException or OperationCanceledException or ObjectDisposedException)
@@ -135,12 +162,14 @@ internal sealed class Relays : IAsyncDisposable
         }
 
         /// <summary>Connects to the container the address leads to at this moment; a refused one is tried again, wherever it leads then.</summary>
-        private async Task<(Socket Server, string Container)> ConnectAsync(int port)
+        private async Task<(Socket Server, string Container)> ConnectAsync(Door door)
         {
             var until = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
             while (true)
             {
                 var to = destination;
+                // The door was closed while the client waited behind it.
+                if (!to.Ports.TryGetValue(door, out var port)) throw new IOException($"port {door.Port} is closed");
                 var server = new Socket(IPAddress.Parse(to.Address).AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
                 // Counted before it is connected, so that the old container is not stopped in between.
                 connections.AddOrUpdate(to.Container, 1, (_, n) => n + 1);

@@ -22,6 +22,9 @@ internal sealed class Journal : IDisposable
     private long sequence;
     private int nextSnapshot;
 
+    /// <summary>Entries are missing on the medium; a snapshot makes up for them when it can be written again.</summary>
+    private bool behind;
+
     private Journal(string directory) => this.directory = directory;
 
     public Memory Memory { get; private set; } = new();
@@ -54,10 +57,12 @@ internal sealed class Journal : IDisposable
                 file.Write(Line(sequence, JsonSerializer.SerializeToUtf8Bytes(entry, StateJson.Default.JournalEntry)));
                 file.Flush(flushToDisk: durable);
                 WriteError = null;
-                if (file.Length > CompactAt) Compact();
+                if (behind || file.Length > CompactAt) Compact();
+                behind = false;
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
+                behind = true;
                 WriteError = e.Message;
                 file?.Dispose();
                 file = null;
@@ -94,13 +99,15 @@ internal sealed class Journal : IDisposable
         try
         {
             Directory.CreateDirectory(directory);
-            file = new FileStream(Path.Combine(directory, "journal"), FileMode.Append, FileAccess.Write, FileShare.Read);
+            // Without a buffer, which on a full disk would fail once more when it is disposed of.
+            file = new FileStream(Path.Combine(directory, "journal"), FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
             // A torn last line must not swallow the next one.
             if (file.Length > 0) file.Write("\n"u8);
             WriteError = null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
+            behind = true;
             WriteError = e.Message;
         }
     }

@@ -39,11 +39,14 @@ internal static class SpecHash
         new HashedService(service.Image, service.Container, service.OwnsPorts), StateJson.Default.HashedService);
 
     /// <summary>The specification in a container's own label; null when it has none that can be read.</summary>
-    public static ContainerSpec? Read(string? canonical)
+    public static ContainerSpec? Read(string? canonical) => ReadService(canonical)?.Container;
+
+    /// <summary>What a container was made from, by its own label; null when it has none that can be read.</summary>
+    public static HashedService? ReadService(string? canonical)
     {
         try
         {
-            return canonical is null ? null : JsonSerializer.Deserialize(canonical, StateJson.Default.HashedService)?.Container;
+            return canonical is null ? null : JsonSerializer.Deserialize(canonical, StateJson.Default.HashedService);
         }
         catch (JsonException)
         {

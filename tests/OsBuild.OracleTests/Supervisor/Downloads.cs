@@ -13,6 +13,7 @@ public sealed class Downloads(EngineFixture fixture, ITestOutputHelper output)
         ("429 too many requests", new(429)),
         ("500 broken", new(500)),
         ("504 gateway time-out", new(504)),
+        ("200 from a captive portal", new(200)),
         ("content: 404", new(404, Blobs: true)),
         ("content: the token has run out", new(401, Blobs: true)),
         ("content: 503", new(503, Blobs: true)),
@@ -52,7 +53,7 @@ public sealed class Downloads(EngineFixture fixture, ITestOutputHelper output)
     [InlineData("download-then-kill")]
     [InlineData("kill-then-download")]
     [InlineData("start-first")]
-    public Task S20_54_55_56_Every_failure_of_a_registry(string strategy) => TryAsync(strategy, Faults);
+    public Task S20_54_55_56_57_Every_failure_of_a_registry(string strategy) => TryAsync(strategy, Faults);
 
     [Fact, Trait("length", "long")]
     public async Task S21_When_the_download_fails_for_good_the_deleted_release_is_had_again()

@@ -95,6 +95,9 @@ public sealed class FleetRoad(EngineFixture fixture, ITestOutputHelper output)
         Assert.Equal(HttpStatusCode.NoContent, (await Ask(HttpMethod.Post, "/v1/update")).StatusCode);
         await UntilAsync(device, fleet, "the second release downloaded", () => Reported(known, "c0ffee02").StartsWith("downloaded"));
         Assert.Equal((HttpStatusCode)423, (await Ask(HttpMethod.Post, "/v2/applications/1801/restart-service", """{"serviceName":"main"}""")).StatusCode);
+        Assert.Equal((HttpStatusCode)423, (await Ask(HttpMethod.Post, "/v1/reboot")).StatusCode);
+        // By force it comes as far as PID 1, which this host has of its own.
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await Ask(HttpMethod.Post, "/v1/reboot", """{"force":true}""")).StatusCode);
         Assert.Equal("one\n", await PageAsync(http, port));
         File.Delete(Path.Combine(shared, "updates.lock"));
         await UntilAsync(device, fleet, "the second release reported as running", () => Reported(known, "c0ffee02") == "done Running");

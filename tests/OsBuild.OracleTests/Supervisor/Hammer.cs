@@ -24,6 +24,11 @@ internal sealed class Hammer : IAsyncDisposable
     /// <summary>Every different page with the number of times it was seen.</summary>
     public Dictionary<string, int> Pages { get; } = [];
 
+    public bool Saw(string page)
+    {
+        lock (Pages) return Pages.ContainsKey(page);
+    }
+
     private async Task RunAsync(int port)
     {
         while (!stop.IsCancellationRequested)
@@ -45,6 +50,8 @@ internal sealed class Hammer : IAsyncDisposable
                 lock (Pages) Pages[page] = Pages.GetValueOrDefault(page) + 1;
                 if (lastGood > TimeSpan.Zero && clock.Elapsed - lastGood > LongestGap) LongestGap = clock.Elapsed - lastGood;
                 lastGood = clock.Elapsed;
+                // Leaves the engine and its containers some of the machine.
+                await Task.Delay(5);
             }
             catch (Exception e) when (e is SocketException or IOException or OperationCanceledException)
             {

@@ -4,7 +4,7 @@ using System.Text;
 namespace OsBuild.OracleTests.Supervisor;
 
 /// <summary>The page in a real browser, served by a device with a real engine.</summary>
-[Collection("engine")]
+[Collection("engine 4")]
 public sealed class PageTests(EngineFixture fixture)
 {
     private static string Compose(int port) => $$"""
@@ -13,6 +13,7 @@ public sealed class PageTests(EngineFixture fixture)
             image: page-test:1
             ports: ["{{port}}:8080"]
             restart: always
+            stop_grace_period: 1s
             healthcheck:
               test: wget -q -O /dev/null http://127.0.0.1:8080/
               interval: 1s
@@ -20,6 +21,7 @@ public sealed class PageTests(EngineFixture fixture)
             image: page-test:1
             command: sh -c 'while true; do echo "tick $$(date +%s)"; sleep 1; done'
             restart: always
+            stop_grace_period: 1s
         """;
 
     private async Task<Device> RunningAsync()

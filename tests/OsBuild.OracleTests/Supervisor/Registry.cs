@@ -18,7 +18,8 @@ internal sealed record RegistryFault(int Status = 0, bool Blobs = false)
     /// <summary>One byte of the content is another.</summary>
     public bool Flip { get; init; }
 
-    /// <summary>The registry takes the request and says nothing.</summary>
+    /// <summary>The registry takes the request and says nothing, until it is well again: then the connection ends, as when its process or its machine
+    /// was started anew. (dockerd 20.10 waits for such an answer for ever, and later pulls of the same layer wait with it.)</summary>
     public bool Silent { get; init; }
 }
 
@@ -32,6 +33,7 @@ internal sealed class Registry : IAsyncDisposable
     private readonly CancellationTokenSource stop = new();
     private readonly Process process;
     private readonly Task serving;
+    private CancellationTokenSource silence = new();
 
     private Registry()
     {
@@ -47,7 +49,15 @@ internal sealed class Registry : IAsyncDisposable
     public int Port { get; } = Device.FreePort();
 
     /// <summary>How the registry fails now; null when it does not.</summary>
-    public RegistryFault? Fault { get; set; }
+    public RegistryFault? Fault
+    {
+        get;
+        set
+        {
+            field = value;
+            Interlocked.Exchange(ref silence, new()).Cancel();
+        }
+    }
 
     public int Requests { get; private set; }
 
@@ -131,8 +141,15 @@ internal sealed class Registry : IAsyncDisposable
         try
         {
             Requests++;
+            // Taken before the fault is, so that its end is not missed.
+            var well = Volatile.Read(ref silence).Token;
             var fault = Fault is { } f && (!f.Blobs || request.Url!.AbsolutePath.Contains("/blobs/", StringComparison.Ordinal)) ? f : null;
-            if (fault is { Silent: true }) await Task.Delay(Timeout.Infinite, stop.Token);
+            if (fault is { Silent: true })
+            {
+                using var end = CancellationTokenSource.CreateLinkedTokenSource(stop.Token, well);
+                await Task.Delay(Timeout.Infinite, end.Token);
+            }
+
             if (fault is { Status: > 0 })
             {
                 answer.StatusCode = fault.Status;

@@ -63,8 +63,10 @@ internal sealed class RegistryServer : IAsyncDisposable
             if (message.Status?.Split("digest: ") is [_, var rest]) digest = rest.Split(' ')[0];
         }), CancellationToken.None);
         Assert.True(digest.Length > 0, $"the push failed: {problem}");
-        await engine.RemoveImageAsync(local, CancellationToken.None);
-        await engine.RemoveImageAsync(repository + ":latest", CancellationToken.None);
+        // Under all its names, or the device would find it there and never ask the registry.
+        var id = (await engine.InspectImageAsync(local, CancellationToken.None))!.ID!;
+        await engine.RemoveImageAsync(id, CancellationToken.None);
+        Assert.Null(await engine.InspectImageAsync(id, CancellationToken.None));
         return $"{repository}@{digest}";
     }
 

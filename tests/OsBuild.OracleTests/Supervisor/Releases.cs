@@ -4,7 +4,7 @@ namespace OsBuild.OracleTests.Supervisor;
 internal static class Releases
 {
     public const string Serve = "command: [httpd, -f, -p, \"8080\", -h, /www]";
-    public const string Health = "healthcheck: { test: [CMD, wget, -q, -O, /dev/null, \"http://127.0.0.1:8080/\"], interval: 1s, timeout: 20s, retries: 3 }";
+    public const string Health = "healthcheck: { test: [CMD, wget, -q, -O, /dev/null, \"http://127.0.0.1:8080/\"], interval: 2s, timeout: 20s, retries: 2 }";
     public const string Good = Serve + "\n" + Health;
 
     /// <param name="port">The host's port.</param>

@@ -58,6 +58,28 @@ public sealed class Updates(EngineFixture fixture, ITestOutputHelper output)
         Assert.True(hammer.Pages.ContainsKey("app:2"));
     }
 
+    /// <summary>The new one takes over, serves, and turns ill in its proving time: the old one, which ran all the while, has the port again.</summary>
+    [Fact]
+    public async Task S23_26_A_release_that_fails_in_its_proving_time_costs_no_request()
+    {
+        var port = Device.FreePort();
+        await using var device = await RunningAsync(port, "start-first");
+        var old = (await device.ContainersAsync()).Single().ID;
+        var started = (await device.Engine.InspectAsync(old, CancellationToken.None))!.State!.StartedAt;
+        await device.LoadAsync(TestImages.Archive("app:2"));
+        await using var hammer = new Hammer(port);
+        const string ill = Releases.Serve + "\nhealthcheck: { test: [CMD, sh, -c, \"! test -e /tmp/balena/ill\"], interval: 1s, timeout: 20s, retries: 1 }";
+        await device.ApplyAsync(Web(port, "app:2", ill, "start-first").Replace("proving-time: 4s", "proving-time: 30m"));
+        await device.UntilAsync("the new one serves", _ => hammer.Saw("app:2"));
+        Assert.True((await device.Engine.InspectAsync(old, CancellationToken.None))!.State!.Running);
+        await File.WriteAllTextAsync(Path.Combine(device.Paths.Run, "services", device.App, "web", "ill"), "");
+        await device.UntilAsync("it was taken back", s => s.Releases[0].State == "bad" && s.Services is [{ Image: "app:1", State: "running" }]);
+        await hammer.UntilAnswersAsync();
+        output.WriteLine($"taken back in its proving time: {hammer.Lost} of {hammer.Requests} requests lost, longest gap {hammer.LongestGap.TotalMilliseconds:0} ms, {string.Join(", ", hammer.Pages.Select(p => $"{p.Key} {p.Value}×"))}");
+        Assert.Equal(0, hammer.Lost);
+        Assert.Equal(started, (await device.Engine.InspectAsync(old, CancellationToken.None))!.State!.StartedAt);
+    }
+
     [Fact]
     public async Task S35_An_update_lock_holds_the_update_back()
     {
@@ -103,13 +125,16 @@ public sealed class Updates(EngineFixture fixture, ITestOutputHelper output)
         Assert.Equal("running", status.Services.Single().State);
     }
 
-    [Fact]
-    public async Task S54_An_image_that_cannot_be_had_never_costs_the_old_one()
+    /// <summary>Nobody listens there; and a name that no server knows (RFC 2606).</summary>
+    [Theory]
+    [InlineData("127.0.0.1:9/nothing:1")]
+    [InlineData("registry.invalid/nothing:1")]
+    public async Task S54_57_An_image_that_cannot_be_had_never_costs_the_old_one(string image)
     {
         var port = Device.FreePort();
         await using var device = await RunningAsync(port, "download-then-kill");
         await using var hammer = new Hammer(port);
-        device.Compose(Web(port, "127.0.0.1:9/nothing:1", Good, "download-then-kill"));
+        device.Compose(Web(port, image, Good, "download-then-kill"));
         await device.UntilAsync("it tries again", s => s.Waiting.Exists(w => w.Contains("it failed 2×")));
         Assert.Equal(0, hammer.Lost);
     }

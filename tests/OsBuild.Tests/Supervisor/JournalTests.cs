@@ -152,4 +152,28 @@ public sealed class JournalTests : IDisposable
         Assert.NotNull(journal.WriteError);
         Assert.Contains("app/web", journal.Memory.Stopped);
     }
+
+    [Fact]
+    public void S62_On_a_full_disk_every_entry_is_taken_and_on_disk_again_when_there_is_room()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Skip("/dev/full is Linux's own");
+        Directory.CreateDirectory(directory);
+        var file = Path.Combine(directory, "journal");
+        File.CreateSymbolicLink(file, "/dev/full");
+        using (var journal = Journal.Open(directory))
+        {
+            foreach (var service in (string[])["a", "b", "c"])
+            {
+                journal.Append(new JournalEntry.ServiceHeld("app/" + service, true));
+                Assert.Contains("No space left", journal.WriteError, StringComparison.Ordinal);
+            }
+
+            File.Delete(file);
+            journal.Append(new JournalEntry.ServiceHeld("app/d", true));
+            Assert.Null(journal.WriteError);
+        }
+
+        using var again = Journal.Open(directory);
+        Assert.Equal(["app/a", "app/b", "app/c", "app/d"], again.Memory.Stopped);
+    }
 }

@@ -8,7 +8,7 @@ public sealed partial class ScenarioList
 {
     private static readonly string[] Page = File.ReadAllLines(Path.Combine(RepositoryTree.Root, "supervisor/Planning/SCENARIOS.md"));
 
-    private static HashSet<string> Tests => [.. new[] { "tests/OsBuild.Tests", "tests/OsBuild.OracleTests" }.SelectMany(RepositoryTree.Sources)
+    private static HashSet<string> Tests => [.. new[] { "tests/OsBuild.Tests", "tests/OsBuild.OracleTests", "tests/OsBuild.SystemTests" }.SelectMany(RepositoryTree.Sources)
         .SelectMany(f => Method().Matches(File.ReadAllText(f)).Select(m => m.Groups[1].Value))];
 
     private static IEnumerable<(string Numbers, List<string> Tests)> Rows => Page.Where(l => Row().IsMatch(l)).Select(l => (l.Split('|')[1].Trim(), Name().Matches(l).Select(m => m.Groups[1].Value).ToList()));
