@@ -12,13 +12,20 @@ internal static class FailureLog
     {
         if (step is Step.Repair)
         {
-            // What the broken copy caused says nothing about the next one.
-            foreach (var key in log.Where(f => StoreDamage.Is(f.Value.Reason) && f.Key != step.Key).Select(f => f.Key).ToList()) log.Remove(key);
+            // What the broken copy caused says nothing about the next one, however that one came.
+            ForgetDamage(log);
             // Counted, so that an error that only looks like damage does not download the image for ever.
             Failed(log, step, step.Cause, now);
             return;
         }
 
+        if (step is Step.Fetch or Step.Load) ForgetDamage(log);
         log.Remove(step.Key);
+    }
+
+    /// <summary>All but the count of repairs, which is what ends them.</summary>
+    private static void ForgetDamage(SortedDictionary<string, Failure> log)
+    {
+        foreach (var key in log.Where(f => StoreDamage.Is(f.Value.Reason) && !f.Key.StartsWith("repair ", StringComparison.Ordinal)).Select(f => f.Key).ToList()) log.Remove(key);
     }
 }

@@ -236,6 +236,25 @@ public sealed class MoreScenarios
         Assert.NotEmpty(world.Memory.Good);
     }
 
+    /// <summary>Found by the fuzz (seed 2574): a copy that came by a download was thrown away for what its predecessor had done.</summary>
+    [Fact]
+    public void A_copy_that_was_fetched_anew_is_not_blamed_for_the_one_before()
+    {
+        var log = new SortedDictionary<string, Failure>();
+        var service = Service("a", "a:1");
+        var create = new Step.Create(Target(service).Apps[0], service, "sha256:a:1", "a", "");
+        var repair = new Step.Repair("sha256:a:1", "docker.io/library/a:1", [], World.Damage);
+        FailureLog.Succeeded(log, repair, TimeSpan.Zero);
+        FailureLog.Failed(log, create, World.Damage, TimeSpan.Zero);
+        FailureLog.Succeeded(log, new Step.Fetch("docker.io/library/a:1", ""), TimeSpan.Zero);
+        Assert.DoesNotContain(create.Key, log.Keys);
+        // How often it was mended is still known, so that an error that only looks like damage is not mended for ever.
+        Assert.Equal(1, log[repair.Key].Count);
+        FailureLog.Failed(log, create, "no such device", TimeSpan.Zero);
+        FailureLog.Succeeded(log, new Step.Fetch("docker.io/library/a:1", ""), TimeSpan.Zero);
+        Assert.Contains(create.Key, log.Keys);
+    }
+
     /// <summary>Found by the fuzz (seed 36): what was said of the new release's torn image was believed of the last good one's.</summary>
     [Fact]
     public void A_torn_image_of_a_bad_release_says_nothing_about_the_last_good_one()
