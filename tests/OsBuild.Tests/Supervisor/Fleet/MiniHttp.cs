@@ -54,7 +54,7 @@ internal sealed class MiniHttp : IAsyncDisposable
                 var client = await listener.AcceptTcpClientAsync(stop.Token);
                 _ = ServeAsync(client, stop.Token);
             }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
+            catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException or InvalidOperationException)
             {
                 return;
             }
