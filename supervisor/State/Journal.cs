@@ -14,6 +14,10 @@ namespace OsBuild.Supervisor.State;
 internal sealed class Journal : IDisposable
 {
     private const long CompactAt = 256 * 1024;
+
+    /// <summary>A file longer than this, in bytes, is damage; so much of it is read and no more.</summary>
+    private const int LongestFile = 16 << 20;
+
     private static readonly string[] SnapshotNames = ["snapshot.a", "snapshot.b"];
 
     private readonly string directory;
@@ -162,7 +166,7 @@ internal sealed class Journal : IDisposable
         {
             var path = Path.Combine(directory, name);
             if (!File.Exists(path)) yield break;
-            bytes = File.ReadAllBytes(path);
+            bytes = Start(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -182,6 +186,15 @@ internal sealed class Journal : IDisposable
 
             at = end + 1;
         }
+    }
+
+    private static byte[] Start(string path)
+    {
+        using var from = File.OpenRead(path);
+        using MemoryStream start = new();
+        var buffer = new byte[64 << 10];
+        for (int got; start.Length < LongestFile && (got = from.Read(buffer)) > 0;) start.Write(buffer, 0, got);
+        return start.ToArray();
     }
 
     private static byte[] Line(long number, byte[] json) => [.. Encoding.ASCII.GetBytes($"{number} {Checksum(number, json):x8} "), .. json, (byte)'\n'];
