@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 
 namespace OsBuild.SystemTests;
@@ -80,6 +81,13 @@ internal sealed class Guest : IDisposable
         var (code, output) = Run(command);
         Assert.True(code == 0, $"{command} ended with {code}:\n{output}");
         return output;
+    }
+
+    /// <summary>What <c>flasher list --json</c> prints, a line a drive; by way of a file, since the console mixes it with what is said on the error output.</summary>
+    public IEnumerable<JsonElement> List()
+    {
+        Do("flasher list --json > /tmp/list");
+        return Do("cat /tmp/list").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement);
     }
 
     /// <summary>Types a line, for a program that waits for one.</summary>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 
 namespace OsBuild.SystemTests.Nightly;
 
@@ -162,5 +161,5 @@ public sealed class GuestMatrixTests : IDisposable
     }
 
     private static List<(string Device, string Verdict)> Verdicts(Guest guest) =>
-        [.. guest.Do("flasher list --json").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonDocument.Parse(l).RootElement).Select(d => (d.GetProperty("device").GetString()!, d.GetProperty("verdict").GetString()!))];
+        [.. guest.List().Select(d => (d.GetProperty("device").GetString()!, d.GetProperty("verdict").GetString()!))];
 }

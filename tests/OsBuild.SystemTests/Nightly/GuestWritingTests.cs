@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace OsBuild.SystemTests.Nightly;
 
 /// <summary>The flasher on emulated hardware that a container of disks does not have: other buses, a root that hides below three layers on a
@@ -21,8 +19,7 @@ public sealed class GuestWritingTests : IDisposable
     }
 
     private static Dictionary<string, (string Device, string Verdict)> BySerial(Guest guest) =>
-        guest.Do("flasher list --json").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonDocument.Parse(l).RootElement)
-            .ToDictionary(d => d.GetProperty("serial").GetString()!, d => (d.GetProperty("device").GetString()!, d.GetProperty("verdict").GetString()!));
+        guest.List().ToDictionary(d => d.GetProperty("serial").GetString()!, d => (d.GetProperty("device").GetString()!, d.GetProperty("verdict").GetString()!));
 
     private static void WaitForDisks(Guest guest, int count) =>
         guest.Do($"for i in $(seq 300); do [ $(ls -d /sys/block/sd* /sys/block/nvme* 2> /dev/null | wc -l) -ge {count} ] && break; sleep 0.1; done; [ $(ls -d /sys/block/sd* /sys/block/nvme* | wc -l) -ge {count} ]");
