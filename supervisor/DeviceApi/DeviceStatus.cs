@@ -20,7 +20,7 @@ internal sealed record NumberedApp(long Id, Release Release)
 internal static class DeviceStatus
 {
     /// <summary>True when the containers are those the target wants.</summary>
-    public static bool IsApplied(List<Step> plan) => plan.TrueForAll(s => s is Step.Wait { Settled: true } || s is Step.MarkGood or Step.Rename or Step.RemoveImage || s is Step.Start { Cause: var cause } && cause.StartsWith("it ended", StringComparison.Ordinal));
+    public static bool IsApplied(List<Step> plan) => plan.TrueForAll(s => s is Step.Wait { Settled: true } or Step.MarkGood or Step.Rename or Step.RemoveImage or Step.Start { Again: true });
 
     public static JsonObject Status(TargetState? target, CurrentState? seen, List<Step>? plan, IReadOnlyDictionary<string, int> downloads)
     {

@@ -52,7 +52,7 @@ internal sealed partial class AppPlan
         {
             KeepServing(predecessors);
             if (late) Fail(service, $"was not ready to take over within {service.Update.Timeout.TotalSeconds:0.#} s ({Missing(service, chosen)})");
-            else steps.Add(new Step.Wait($"{service.Name} to take over", now + service.Update.Timeout - chosen.RunningFor, Missing(service, chosen)));
+            else steps.Add(new Step.Wait($"{service.Name} to take over", now + service.Update.Timeout - chosen.RunningFor, Missing(service, chosen)) { Untold = true });
             return;
         }
 
@@ -61,7 +61,7 @@ internal sealed partial class AppPlan
         if (service.OwnsPorts && lockHolder is not null && rolledBack is null && current.Relays.GetValueOrDefault(chosen.Key)?.ContainerId != chosen.Id)
         {
             KeepServing(predecessors);
-            steps.Add(new Step.Wait($"the update lock of {lockHolder}", null, $"{service.Name} is ready to take over"));
+            steps.Add(Step.Wait.ForLock(lockHolder, $"{service.Name} is ready to take over"));
             return;
         }
 

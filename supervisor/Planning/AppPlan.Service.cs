@@ -185,17 +185,21 @@ internal sealed partial class AppPlan
 
         var due = Backoff.Restart(chosen.Starts) - chosen.EndedFor;
         if (chosen.Starts > 0 && due > TimeSpan.Zero) steps.Add(new Step.Wait($"the next start of {chosen.Name}", now + due, $"it ended with {(chosen.OutOfMemory ? "out of memory" : $"code {chosen.ExitCode}")}") { Settled = true });
-        else Try(new Step.Start(chosen.Id, chosen.Name, chosen.Hash, WhyStart(chosen)));
+        else Start(chosen);
     }
 
-    private string WhyStart(ContainerState chosen) => chosen switch
+    private void Start(ContainerState chosen)
     {
-        _ when rolledBack is not null => $"the newer release is bad ({rolledBack.Reason})",
-        { Status: ContainerStatus.Created } => "it is new",
-        { OutOfMemory: true } => "it ended because it ran out of memory",
-        { StartedThisBoot: false } => "it was not started since the device booted",
-        _ => $"it ended with code {chosen.ExitCode}",
-    };
+        var (cause, again) = chosen switch
+        {
+            _ when rolledBack is not null => ($"the newer release is bad ({rolledBack.Reason})", false),
+            { Status: ContainerStatus.Created } => ("it is new", false),
+            { OutOfMemory: true } => ("it ended because it ran out of memory", true),
+            { StartedThisBoot: false } => ("it was not started since the device booted", false),
+            _ => ($"it ended with code {chosen.ExitCode}", true),
+        };
+        Try(new Step.Start(chosen.Id, chosen.Name, chosen.Hash, cause) { Again = again });
+    }
 
     /// <summary>True when it ended and its restart policy says that is the end.</summary>
     private static bool IsFinished(Service service, ContainerState container) => container.Status == ContainerStatus.Exited && service.Restart switch
@@ -256,7 +260,7 @@ internal sealed partial class AppPlan
     /// <summary>Stops the containers that give way, unless their app holds an update lock.</summary>
     private void Replace(Service service, List<ContainerState> old, string cause)
     {
-        if (lockHolder is not null) steps.Add(new Step.Wait($"the update lock of {lockHolder}", null, cause));
+        if (lockHolder is not null) steps.Add(Step.Wait.ForLock(lockHolder, cause));
         else foreach (var container in old.Where(c => c.Up)) steps.Add(new Step.Stop(container.Id, container.Name, service.StopGrace, cause) { LockOf = current.ForceLocks ? null : container.Key });
     }
 }

@@ -117,7 +117,7 @@ internal sealed partial class AppPlan
             {
                 var users = containers.Where(c => c.Addresses.ContainsKey(engineName)).ToList();
                 var cause = $"the configuration of network {engineName} changed";
-                if (lockHolder is not null && users.Exists(c => c.Up)) steps.Add(new Step.Wait($"the update lock of {lockHolder}", null, cause));
+                if (lockHolder is not null && users.Exists(c => c.Up)) steps.Add(Step.Wait.ForLock(lockHolder, cause));
                 else if (users.Count == 0) Try(new Step.RemoveNetwork(existing.Id, engineName, cause));
                 // A stopped container still holds the old network's id, so it is made anew.
                 else foreach (var user in users) StopOrRemove(user, cause);
@@ -160,7 +160,7 @@ internal sealed partial class AppPlan
             if (container.Up)
             {
                 if (leftovers.Exists(o => o.Up && o.Service != container.Service && o.DependsOn.Contains(container.Service) && !container.DependsOn.Contains(o.Service))) continue;
-                if (lockHolder is not null) steps.Add(new Step.Wait($"the update lock of {lockHolder}", null, cause));
+                if (lockHolder is not null) steps.Add(Step.Wait.ForLock(lockHolder, cause));
                 else steps.Add(new Step.Stop(container.Id, container.Name, null, cause) { LockOf = current.ForceLocks ? null : container.Key });
             }
             else if (!KeptForReturn(container))

@@ -50,7 +50,7 @@ internal static class Planner
         var running = containers.Where(c => c.Up).ToList();
         if (Locks.Hold(current, app) is { } held && running.Count > 0)
         {
-            steps.Add(new Step.Wait($"the update lock of {held}", null, cause));
+            steps.Add(Step.Wait.ForLock(held, cause));
             return;
         }
 

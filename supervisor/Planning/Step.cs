@@ -81,6 +81,10 @@ internal abstract record Step(string Cause)
     {
         public override string Key => "container " + ContainerId;
         public override string Subject { get; } = Subject;
+
+        /// <summary>True when it ended by itself and its restart policy wants it back.</summary>
+        public bool Again { get; init; }
+
         public override string What => $"start {Name}";
     }
 
@@ -135,6 +139,11 @@ internal abstract record Step(string Cause)
     {
         /// <summary>True when the containers are those the target wants and only time, or a person, decides what comes next.</summary>
         public bool Settled { get; init; }
+
+        /// <summary>True when it ends by a file that tells nobody when it changes, so that it must be looked at again and again.</summary>
+        public bool Untold { get; init; }
+
+        public static Wait ForLock(string holder, string cause) => new($"the update lock of {holder}", null, cause) { Untold = true };
 
         public override string Key => "wait " + For;
         public override string What => $"wait for {For}";

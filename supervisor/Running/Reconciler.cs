@@ -211,8 +211,7 @@ internal sealed class Reconciler : IAsyncDisposable
 
         Begin(plan, stop);
         var next = plan.OfType<Step.Wait>().Select(w => w.Until).OfType<TimeSpan>().DefaultIfEmpty(Now + LongestSleep).Min() - Now;
-        // Locks and signals are files: they tell nobody when they change.
-        var poll = plan.Exists(s => s is Step.Wait w && (w.For.Contains("lock", StringComparison.Ordinal) || w.For.EndsWith("take over", StringComparison.Ordinal))) ? TimeSpan.FromSeconds(0.25) : LongestSleep;
+        var poll = plan.Exists(s => s is Step.Wait { Untold: true }) ? TimeSpan.FromSeconds(0.25) : LongestSleep;
         return next < TimeSpan.Zero ? TimeSpan.FromMilliseconds(10) : next < poll ? next : poll;
     }
 
