@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace OsBuild.SystemTests;
 
 /// <summary>The published flasher on a running system with real buses: its own disk is refused, a USB stick and an SD card are written.</summary>
@@ -7,22 +5,14 @@ namespace OsBuild.SystemTests;
 public sealed class FlasherGuestTests : IDisposable
 {
     private const int MiB = 1 << 20;
-    private readonly string _folder = Directory.CreateTempSubdirectory("osbuild-guest-").FullName;
+    private readonly GuestDisks _disks = new();
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
-
-    private string Disk(string name, long size)
-    {
-        var path = Path.Combine(_folder, name);
-        using var file = File.Create(path);
-        file.SetLength(size);
-        return path;
-    }
+    public void Dispose() => _disks.Dispose();
 
     [Fact]
     public void The_system_disk_is_refused_and_a_stick_and_a_card_are_written()
     {
-        string system = Disk("system", 256 * MiB), stick = Disk("stick", 128 * MiB), card = Disk("card", 64 * MiB);
+        string system = _disks.Make("system", 256 * MiB), stick = _disks.Make("stick", 128 * MiB), card = _disks.Make("card", 64 * MiB);
         using var guest = new Guest(
             "-drive", $"file={system},if=none,id=system,format=raw", "-device", "nvme,drive=system,serial=SYSTEM",
             "-drive", $"file={stick},if=none,id=stick,format=raw", "-device", "usb-storage,drive=stick,bus=xhci.0,removable=on,serial=STICK",
@@ -31,7 +21,7 @@ public sealed class FlasherGuestTests : IDisposable
         guest.SwitchRoot();
         guest.Do("for i in $(seq 100); do [ -b /dev/sda ] && [ -b /dev/mmcblk0 ] && break; sleep 0.1; done; [ -b /dev/sda ] && [ -b /dev/mmcblk0 ]");
 
-        var drives = guest.Do("flasher list --json").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonDocument.Parse(l).RootElement).ToDictionary(d => d.GetProperty("device").GetString()!);
+        var drives = guest.List().ToDictionary(d => d.GetProperty("device").GetString()!);
         Assert.Equal(["/dev/mmcblk0", "/dev/nvme0n1", "/dev/sda"], drives.Keys.Order(StringComparer.Ordinal));
         Assert.Equal("refused", drives["/dev/nvme0n1"].GetProperty("verdict").GetString());
         Assert.Contains("mounted at /", drives["/dev/nvme0n1"].GetProperty("reasons").EnumerateArray().Select(r => r.GetString()));

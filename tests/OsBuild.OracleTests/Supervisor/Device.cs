@@ -32,6 +32,9 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
     public string Root { get; }
     public HostPaths Paths { get; }
 
+    /// <summary>Host and port of its page and its network API, as <c>--to</c> takes them.</summary>
+    public string Address => $"127.0.0.1:{File.ReadAllText(Path.Combine(Paths.Run, "api-port")).Trim()}";
+
     /// <summary>The app's name; every device has its own, since they share the engine.</summary>
     public string App
     {

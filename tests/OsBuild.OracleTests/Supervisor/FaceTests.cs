@@ -11,9 +11,7 @@ public sealed class FaceTests(EngineFixture fixture) : IDisposable
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
-    private static HttpClient Http(Device device, string key) => new() { BaseAddress = new Uri($"http://127.0.0.1:{Port(device)}/"), DefaultRequestHeaders = { Authorization = new("Bearer", key.Trim()) } };
-
-    private static string Port(Device device) => File.ReadAllText(Path.Combine(device.Paths.Run, "api-port")).Trim();
+    private static HttpClient Http(Device device, string key) => new() { BaseAddress = new Uri($"http://{device.Address}/"), DefaultRequestHeaders = { Authorization = new("Bearer", key.Trim()) } };
 
     private static string Talker(string version) => $$"""
         services:
@@ -107,7 +105,7 @@ public sealed class FaceTests(EngineFixture fixture) : IDisposable
         await using var device = await Device.NewAsync(fixture);
         device.Start();
         await device.UntilAsync("up", s => s.Engine.Up);
-        var (address, key) = ($"127.0.0.1:{Port(device)}", (await device.AskAsync("key")).Trim());
+        var (address, key) = (device.Address, (await device.AskAsync("key")).Trim());
         Project(device.App, "one");
 
         var (code, said) = await RunAsync(device, "push", folder, "--to", address, "--key", "00000-00000-00000-00000");

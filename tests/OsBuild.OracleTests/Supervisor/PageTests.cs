@@ -34,8 +34,6 @@ public sealed class PageTests(EngineFixture fixture)
         return device;
     }
 
-    private static string Address(Device device) => $"http://127.0.0.1:{File.ReadAllText(Path.Combine(device.Paths.Run, "api-port")).Trim()}/";
-
     /// <summary>Where to keep pictures for a person to look at; nothing is kept without it.</summary>
     private static void Keep(Chromium browser, string name)
     {
@@ -47,7 +45,7 @@ public sealed class PageTests(EngineFixture fixture)
     {
         Judge.Require("chromium");
         await using var device = await RunningAsync();
-        var address = Address(device);
+        var address = $"http://{device.Address}/";
         var key = (await device.AskAsync("key")).Trim();
 
         using var browser = new Chromium();
@@ -117,7 +115,7 @@ public sealed class PageTests(EngineFixture fixture)
         Judge.Require("chromium");
         await using var device = await RunningAsync();
         using var browser = new Chromium(390, 844);
-        browser.Open(Address(device));
+        browser.Open($"http://{device.Address}/");
         browser.Wait("!document.getElementById('login').hidden");
         browser.Type("#key", (await device.AskAsync("key")).Trim());
         browser.Click("#login-form button");
@@ -134,7 +132,7 @@ public sealed class PageTests(EngineFixture fixture)
     public async Task Nothing_is_told_and_nothing_is_done_without_the_key()
     {
         await using var device = await RunningAsync();
-        using var http = new HttpClient { BaseAddress = new Uri(Address(device)) };
+        using var http = new HttpClient { BaseAddress = new Uri($"http://{device.Address}/") };
         foreach (var path in (string[])["v1/status", "v1/why/web", "v1/plan", "v1/history", "v1/events", "v1/logs", "v1/metrics", "metrics", "v1/compose", "v1/key"]) Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync(path)).StatusCode);
         foreach (var path in (string[])["v1/compose", "v1/services/web/stop", "v1/rollback/x", "v1/build/a/b", "v1/key", "v1/login"]) Assert.Equal(HttpStatusCode.Unauthorized, (await http.PostAsync(path, new ByteArrayContent(Encoding.UTF8.GetBytes("x")))).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("")).StatusCode);

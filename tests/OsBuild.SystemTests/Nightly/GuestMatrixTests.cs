@@ -9,29 +9,13 @@ public sealed class GuestMatrixTests : IDisposable
 {
     private const int MiB = 1 << 20;
     private static readonly int Rounds = int.Parse(Environment.GetEnvironmentVariable("OSBUILD_FUZZ") ?? "3", CultureInfo.InvariantCulture);
-    private readonly string _folder = Directory.CreateTempSubdirectory("osbuild-guest-").FullName;
+    private readonly GuestDisks _disks = new();
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
-
-    private string Disk(string name, long size)
-    {
-        var path = Path.Combine(_folder, name);
-        using var file = File.Create(path);
-        file.SetLength(size);
-        return path;
-    }
+    public void Dispose() => _disks.Dispose();
 
     private static void MakeImage(Guest guest) => guest.Do("dd if=/dev/urandom of=/image bs=1M count=24 2> /dev/null");
 
     private static void WaitForDisk(Guest guest, string name) => guest.Do($"for i in $(seq 200); do [ -b /dev/{name} ] && break; sleep 0.1; done; [ -b /dev/{name} ]");
-
-    private static void IsBlank(string disk, long length)
-    {
-        using var file = File.OpenRead(disk);
-        var bytes = new byte[length];
-        file.ReadExactly(bytes);
-        Assert.True(bytes.AsSpan().IndexOfAnyExcept((byte)0) < 0, $"the first {length} bytes of {disk} are not blank");
-    }
 
     /// <summary>Between the question and the answer the stick is another one: of another size, another serial number, or alike in everything.</summary>
     [Theory]
@@ -40,7 +24,7 @@ public sealed class GuestMatrixTests : IDisposable
     [InlineData(64, "STICK")]
     public void A_stick_that_was_swapped_after_the_choice_is_refused(int size, string serial)
     {
-        string chosen = Disk("chosen", 64 * MiB), other = Disk("other", size * MiB);
+        string chosen = _disks.Make("chosen", 64 * MiB), other = _disks.Make("other", size * MiB);
         using var guest = new Guest(
             "-drive", $"file={chosen},if=none,id=chosen,format=raw", "-device", "usb-storage,id=stick,drive=chosen,bus=xhci.0,removable=on,serial=STICK",
             "-drive", $"file={other},if=none,id=other,format=raw");
@@ -58,7 +42,7 @@ public sealed class GuestMatrixTests : IDisposable
             guest.Type("sda");
             var end = guest.Until(@"GUEST EXIT (\d+)\n");
             Assert.True(end.Match.Groups[1].Value == "2" && end.Before.Contains("Nothing was written", StringComparison.Ordinal), end.Before);
-            IsBlank(other, size * MiB);
+            GuestDisks.IsBlank(other, size * MiB);
             if (round + 1 == Rounds) break;
             guest.Control.Run("device_del", "{\"id\":\"stick\"}");
             guest.Control.WaitFor("DEVICE_DELETED");
@@ -67,13 +51,13 @@ public sealed class GuestMatrixTests : IDisposable
             WaitForDisk(guest, "sda");
         }
 
-        IsBlank(chosen, 64 * MiB);
+        GuestDisks.IsBlank(chosen, 64 * MiB);
     }
 
     [Fact]
     public void A_stick_that_is_pulled_in_the_middle_ends_the_write_and_does_not_look_bootable()
     {
-        var stick = Disk("stick", 64 * MiB);
+        var stick = _disks.Make("stick", 64 * MiB);
         using var guest = new Guest("-drive", $"file={stick},if=none,id=stick,format=raw,throttling.bps-write=2000000", "-device", "usb-storage,id=stick,drive=stick,bus=xhci.0,removable=on,serial=STICK");
         MakeImage(guest);
         WaitForDisk(guest, "sda");
@@ -83,27 +67,27 @@ public sealed class GuestMatrixTests : IDisposable
         var end = guest.Until(@"GUEST EXIT (\d+)\n");
         Assert.True(end.Match.Groups[1].Value == "1", end.Before);
         Assert.Contains("pulled out or lost", end.Before, StringComparison.Ordinal);
-        IsBlank(stick, MiB);
+        GuestDisks.IsBlank(stick, MiB);
     }
 
     [Fact]
     public void A_stick_that_fails_at_one_place_is_named_with_that_place()
     {
-        var stick = Disk("stick", 64 * MiB);
-        var faults = Path.Combine(_folder, "faults");
+        var stick = _disks.Make("stick", 64 * MiB);
+        var faults = Path.Combine(_disks.Folder, "faults");
         File.WriteAllText(faults, "[inject-error]\nevent = \"write_aio\"\nsector = \"20480\"\nerrno = \"5\"\nonce = \"off\"\n");
         using var guest = new Guest("-drive", $"file=blkdebug:{faults}:{stick},if=none,id=stick,format=raw", "-device", "usb-storage,drive=stick,bus=xhci.0,removable=on,serial=STICK");
         MakeImage(guest);
         WaitForDisk(guest, "sda");
         var (code, said) = guest.Run("flasher write /image --to /dev/sda --yes");
         Assert.True(code == 1 && said.Contains("failed at offset", StringComparison.Ordinal), $"{code}: {said}");
-        IsBlank(stick, MiB);
+        GuestDisks.IsBlank(stick, MiB);
     }
 
     [Fact]
     public void A_write_protected_stick_is_refused()
     {
-        var stick = Disk("stick", 64 * MiB);
+        var stick = _disks.Make("stick", 64 * MiB);
         using var guest = new Guest("-drive", $"file={stick},if=none,id=stick,format=raw,readonly=on", "-device", "usb-storage,drive=stick,bus=xhci.0,removable=on,serial=STICK");
         MakeImage(guest);
         WaitForDisk(guest, "sda");
@@ -120,7 +104,7 @@ public sealed class GuestMatrixTests : IDisposable
     [InlineData("btrfs", "mkfs.btrfs -q -d raid0 /dev/nvme0n1p1 /dev/nvme1n1p1 && mount -t btrfs -o device=/dev/nvme1n1p1 /dev/nvme0n1p1 /mnt", 2)]
     public void The_disks_of_a_running_root_are_refused(string name, string setup, int disks)
     {
-        string first = Disk("first", 256 * MiB), second = Disk("second", 256 * MiB), stick = Disk("stick", 64 * MiB);
+        string first = _disks.Make("first", 256 * MiB), second = _disks.Make("second", 256 * MiB), stick = _disks.Make("stick", 64 * MiB);
         using var guest = new Guest(
             "-drive", $"file={first},if=none,id=first,format=raw", "-device", "nvme,drive=first,serial=FIRST",
             "-drive", $"file={second},if=none,id=second,format=raw", "-device", "nvme,drive=second,serial=SECOND",
@@ -145,7 +129,7 @@ public sealed class GuestMatrixTests : IDisposable
     [Fact]
     public void Swap_and_compressed_memory_and_a_home_on_a_stick_are_refused()
     {
-        string swap = Disk("swap", 64 * MiB), home = Disk("home", 64 * MiB);
+        string swap = _disks.Make("swap", 64 * MiB), home = _disks.Make("home", 64 * MiB);
         using var guest = new Guest(
             "-drive", $"file={swap},if=none,id=swap,format=raw", "-device", "nvme,drive=swap,serial=SWAP",
             "-drive", $"file={home},if=none,id=home,format=raw", "-device", "usb-storage,drive=home,bus=xhci.0,removable=on,serial=HOME");
