@@ -152,7 +152,7 @@ internal sealed class FleetApi : IDisposable
         _ => $"the fleet cannot be reached: {(e.InnerException ?? e).Message}",
     };
 
-    private static X509ChainPolicy Trust(string pem)
+    public static X509ChainPolicy Trust(string pem)
     {
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         policy.CustomTrustStore.ImportFromPem(pem);

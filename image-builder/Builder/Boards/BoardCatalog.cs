@@ -28,7 +28,7 @@ internal static class BoardCatalog
     {
         if (Names.Contains(name, StringComparer.Ordinal)) return (Load(name), null);
         var byMachine = All.Where(b => b.Machines.Contains(name, StringComparer.Ordinal)).Select(b => b.Name).ToList();
-        if (byMachine.Count > 0) return (null, $"There is no board `{name}`, but {string.Join(", ", byMachine)} takes the Yocto MACHINE of that name: name the board.");
+        if (byMachine.Count > 0) return (null, $"There is no board `{name}`, but {string.Join(", ", byMachine)} {(byMachine.Count == 1 ? "takes" : "take")} the Yocto MACHINE of that name: name the board.");
         var nearest = Nearest.To(name, Names);
         return (null, nearest is null
             ? $"There is no board `{name}`: `image-builder boards` lists those there are, and a path to a board file works too."
