@@ -27,7 +27,7 @@ internal static class ClockAgent
         var failures = 0;
         while (!stop.IsCancellationRequested)
         {
-            var samples = File.Exists(Path.Combine(paths.Run, "addresses")) ? await AskAllAsync(Servers(paths, config), Sites(config, fleet), stop) : [];
+            var samples = File.Exists(Path.Combine(paths.Run, "addresses")) ? await AskAllAsync(Servers(paths, config), Sites(config, fleet), config.Proxy, stop) : [];
             var correction = SntpFilter.Judge(samples, DateTimeOffset.UtcNow, ClockStart.Built);
             Apply(paths, correction, first: failures == 0);
             failures = correction is ClockCorrection.Wait ? failures + 1 : 0;
@@ -89,10 +89,10 @@ internal static class ClockAgent
     }
 
     /// <summary>One answer each of the time servers; when none answers, of the sites.</summary>
-    public static async Task<IReadOnlyList<TimeSample>> AskAllAsync(IReadOnlyList<string> servers, IReadOnlyList<(Uri Site, X509ChainPolicy? Trust)> sites, CancellationToken stop)
+    public static async Task<IReadOnlyList<TimeSample>> AskAllAsync(IReadOnlyList<string> servers, IReadOnlyList<(Uri Site, X509ChainPolicy? Trust)> sites, IWebProxy? proxy, CancellationToken stop)
     {
         var answers = await Task.WhenAll(servers.Take(4).Select(s => AskAsync(s, 123, stop)));
-        if (Array.TrueForAll(answers, a => a is null)) answers = await Task.WhenAll(sites.Take(4).Select(s => HttpsDate.AskAsync(s.Site, s.Trust, stop)));
+        if (Array.TrueForAll(answers, a => a is null)) answers = await Task.WhenAll(sites.Take(4).Select(s => HttpsDate.AskAsync(s.Site, s.Trust, proxy, stop)));
         return [.. answers.OfType<TimeSample>()];
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 
@@ -16,14 +17,15 @@ internal static class HttpsDate
     /// <summary>Asks one site; null when it does not answer or must not be believed.</summary>
     /// <param name="site">An https address.</param>
     /// <param name="trust">What to trust instead of the host's authorities, or null.</param>
+    /// <param name="proxy">The network's proxy, or null.</param>
     /// <param name="stop">Ends the call.</param>
-    public static async Task<TimeSample?> AskAsync(Uri site, X509ChainPolicy? trust, CancellationToken stop)
+    public static async Task<TimeSample?> AskAsync(Uri site, X509ChainPolicy? trust, IWebProxy? proxy, CancellationToken stop)
     {
         if (site.Scheme != Uri.UriSchemeHttps) return null;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(CallTime);
         var valid = (From: DateTimeOffset.MaxValue, To: DateTimeOffset.MinValue);
-        using var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null };
+        using var handler = new SocketsHttpHandler { UseProxy = proxy is not null, Proxy = proxy, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null };
         handler.SslOptions = new()
         {
             CertificateChainPolicy = trust,

@@ -23,7 +23,7 @@ public sealed class HttpsDateTests
         await using var server = new MiniHttp(r => Task.FromResult(new MiniAnswer(r.Method == "HEAD" ? 200 : 405, "", date is { } d ? [("Date", d.ToString("R", CultureInfo.InvariantCulture))] : [])), leaf);
         var trust = FleetApi.Trust((trusted ? root : stranger).ExportCertificatePem());
         // Nobody answers NTP on loopback here: the site is asked after that.
-        return (await ClockAgent.AskAllAsync(["127.0.0.1"], [(new Uri($"https://{host}:{server.Port}"), trust)], Stop)).SingleOrDefault();
+        return (await ClockAgent.AskAllAsync(["127.0.0.1"], [(new Uri($"https://{host}:{server.Port}"), trust)], null, Stop)).SingleOrDefault();
     }
 
     [Fact]
@@ -59,9 +59,9 @@ public sealed class HttpsDateTests
     public async Task Who_does_not_answer_or_speaks_no_TLS_gives_no_time()
     {
         await using var plain = new MiniHttp(_ => Task.FromResult(new MiniAnswer(200, "")));
-        Assert.Null(await HttpsDate.AskAsync(new($"https://127.0.0.1:{plain.Port}"), null, Stop));
-        Assert.Null(await HttpsDate.AskAsync(new($"http://127.0.0.1:{plain.Port}"), null, Stop));
-        Assert.Null(await HttpsDate.AskAsync(new("https://127.0.0.1:1"), null, Stop));
+        Assert.Null(await HttpsDate.AskAsync(new($"https://127.0.0.1:{plain.Port}"), null, null, Stop));
+        Assert.Null(await HttpsDate.AskAsync(new($"http://127.0.0.1:{plain.Port}"), null, null, Stop));
+        Assert.Null(await HttpsDate.AskAsync(new("https://127.0.0.1:1"), null, null, Stop));
     }
 
     /// <summary>Whole seconds: what is off by less than that is right, so that the clock is not set to and fro each hour.</summary>
@@ -74,7 +74,8 @@ public sealed class HttpsDateTests
     public void A_second_more_or_less_is_no_error(double off, bool step)
     {
         var year = (From: Sent.AddYears(-1), To: Sent.AddYears(1));
-        var date = Sent + TimeSpan.FromSeconds(off);
+        var answered = Sent + TimeSpan.FromSeconds(off + 0.1); // by the site's clock
+        var date = new DateTimeOffset(answered.Ticks - (answered.Ticks % TimeSpan.TicksPerSecond), TimeSpan.Zero);
         var sample = HttpsDate.Sample(Site, date, year, Sent, TimeSpan.FromSeconds(0.2));
         Assert.NotNull(sample);
         Assert.Equal(step, SntpFilter.Judge([sample], Sent, Sent.AddYears(-2)) is ClockCorrection.Step);
