@@ -26,7 +26,7 @@ public sealed class GuestWritingTests : IDisposable
             .. Drive("NVME", "-device", "nvme,drive=NVME,serial=NVME"),
             .. Drive("SCSI", "-device", "virtio-scsi-pci,id=scsi", "-device", "scsi-hd,drive=SCSI,bus=scsi.0,removable=on,serial=SCSI"),
             .. Drive("SSD", "-device", "usb-storage,drive=SSD,bus=xhci.0,removable=off,serial=SSD"),
-            .. Drive("FOURK", "-device", "usb-bot,id=bot,bus=xhci.0", "-device", "scsi-hd,drive=FOURK,bus=bot.0,logical_block_size=4096,physical_block_size=4096,serial=FOURK"),
+            .. Drive("FOURK", "-device", "usb-bot,id=bot,bus=xhci.0,serial=FOURK", "-device", "scsi-hd,drive=FOURK,bus=bot.0,logical_block_size=4096,physical_block_size=4096,serial=FOURK"),
         ]);
         WaitForDisks(guest, disks.Count);
         guest.Do("dd if=/dev/urandom of=/image bs=1M count=12 2> /dev/null && truncate -s 25161728 /image"); // no whole number of MiB
