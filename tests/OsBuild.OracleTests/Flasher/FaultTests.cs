@@ -141,6 +141,31 @@ public sealed class FaultTests
         Cli.Ends(2, says, "write", Folder.File("a.img", System.Text.Encoding.ASCII.GetBytes(content)), "--to", device.Path, "--yes");
     }
 
+    [Theory]
+    [InlineData("cp {0} {0}.xz", ".xz", "is named .xz but is an uncompressed disk image")]
+    [InlineData("gzip -c {0} > {0}.zst", ".zst", "is named .zst but is gzip data")]
+    [InlineData("xz -c {0} > {0}.zip", ".zip", "is named .zip but is xz data")]
+    [InlineData("tar -C $(dirname {0}) -cf {0}.tar $(basename {0})", ".tar", "is a tar archive")]
+    [InlineData("tar -C $(dirname {0}) -czf {0}.tgz $(basename {0})", ".tgz", "holds a tar archive")]
+    [InlineData("gzip -c {0} | xz > {0}.gz.xz", ".gz.xz", "packed twice")]
+    [InlineData("qemu-img create -q -f qcow2 {0}.qcow2 4M", ".qcow2", "is a disk of QEMU (qcow)")]
+    [InlineData("zip -jq {0}.zip {0} /etc/hostname", ".zip", "holds 2 files")]
+    [InlineData("xz -c {0} | head -c 30 > {0}.xz", ".xz", "was cut off")]
+    [InlineData("zstd -c -q /dev/null > {0}.zst", ".zst", "holds nothing")]
+    public void What_is_not_what_its_name_says_or_no_image(string make, string ending, string says)
+    {
+        var image = new byte[2 * MiB];
+        (image[510], image[511]) = (0x55, 0xAA);
+        var raw = Folder.File("a.img", image);
+        Judge.Run("sh", "-c", make.Replace("{0}", raw, StringComparison.Ordinal)).MustPass("sh");
+        using var device = new LoopDevice(16 * MiB);
+        var before = new byte[16 * MiB];
+        Array.Fill(before, (byte)7);
+        File.WriteAllBytes(device.File, before);
+        Cli.Ends(2, says, "write", raw + ending, "--to", device.Path, "--yes");
+        Assert.True(before.AsSpan().SequenceEqual(device.Read(16 * MiB)), "something was written");
+    }
+
     [Fact]
     public void An_image_that_is_not_there_or_a_folder()
     {
