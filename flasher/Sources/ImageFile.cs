@@ -47,6 +47,8 @@ internal sealed class ImageFile
         try
         {
             if (Directory.Exists(path)) throw new RefusedException($"{path} is a folder; name an image file.");
+            if (File.Exists(path) && !Targets.IsOrdinaryFile(path))
+                throw new RefusedException($"{path} is not an ordinary file; flasher clone copies a drive, and what comes from elsewhere must be saved as a file first.");
             using var file = File.OpenRead(path);
             var head = new byte[ImageKind.HeadSize];
             var codec = ImageKind.Require(path, path, head.AsSpan(0, file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)));

@@ -175,6 +175,41 @@ public sealed class FaultTests
     }
 
     [Fact]
+    public void An_image_that_is_a_drive_is_refused_and_the_target_stays_as_it_was()
+    {
+        using var source = new LoopDevice(4 * MiB);
+        var target = Folder.File("target", Folder.Image(8 * MiB));
+        Cli.Ends(2, "flasher clone copies a drive", "write", source.Path, "--to", target, "--yes");
+        Cli.Ends(2, "is not an ordinary file", "verify", "/dev/zero", "--to", target);
+        Assert.True(Folder.Image(8 * MiB).AsSpan().SequenceEqual(File.ReadAllBytes(target)), "the target was changed");
+    }
+
+    [Theory]
+    [InlineData("", "write <image>")]
+    [InlineData("write", "argument 'image' missing")]
+    [InlineData("write {image} --to /dev/nope --yes", "There is no drive /dev/nope")]
+    [InlineData("write {image} --to {folder} --yes", "is a folder; name a drive")]
+    [InlineData("write {image} --to /dev/null --yes", "neither a drive nor an ordinary file")]
+    [InlineData("write {image} --to {image} --yes", "is the image itself")]
+    [InlineData("write {image} --to {device} {device} --yes", "is named twice")]
+    [InlineData("write {image} --to {device}", "Nobody is there to confirm")]
+    [InlineData("write {image} --yes", "Name a drive with --to")]
+    [InlineData("write {image} --to {device} --yes --timeout soon", "--timeout is a number of seconds")]
+    [InlineData("write {image} --to {device} --yes --set colour=red", "there is no such key")]
+    [InlineData("clone {image} --to {device} --yes", "There is no drive")]
+    [InlineData("ui --port 99999", "--port is a number up to 65535")]
+    [InlineData("ui --port http", "--port is a number up to 65535")]
+    [InlineData("wirte", "'wirte'")]
+    public void What_was_typed_wrongly_ends_in_a_sentence(string typed, string says)
+    {
+        using var device = new LoopDevice(8 * MiB);
+        var image = Folder.File("a.img", Folder.Image(4 * MiB));
+        string Filled(string word) => word.Replace("{image}", image).Replace("{folder}", Folder.Path).Replace("{device}", device.Path);
+        Cli.Ends(2, says, [.. typed.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Filled)]);
+        Assert.All(device.Read(8 * MiB), b => Assert.Equal(0, b));
+    }
+
+    [Fact]
     public void The_medium_fails_in_the_middle()
     {
         // A sparse file on a full file system: the loop device answers with an I/O error where no block can be had.
