@@ -115,6 +115,8 @@ public sealed class GuestMatrixTests : IDisposable
             Assert.True(code == 2 && said.Contains("Nothing was written", StringComparison.Ordinal), $"{name}, {device}: {code}: {said}");
         }
 
+        var (ended, answer) = guest.Run("flasher write /image --to /dev/nvme0n1p1 --yes");
+        Assert.True(ended == 2 && answer.Contains("is a partition; an image goes onto a whole disk. Did you mean /dev/nvme0n1?", StringComparison.Ordinal), $"{ended}: {answer}");
         guest.Do("ls /bin/busybox && cat /bin/flasher > /dev/null"); // the root is whole
     }
 
