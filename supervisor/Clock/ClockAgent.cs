@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using OsBuild.Supervisor.Fleet;
 using OsBuild.Supervisor.Identity;
 using OsBuild.Supervisor.Linux;
 using OsBuild.Supervisor.Network;
@@ -14,7 +16,10 @@ internal static class ClockAgent
 {
     private static readonly string[] PublicServers = ["0.pool.ntp.org", "1.pool.ntp.org", "2.pool.ntp.org"];
 
-    public static async Task RunAsync(HostPaths paths, CancellationToken stop)
+    /// <param name="paths">Where the host is.</param>
+    /// <param name="fleet">The fleet, which is asked when no time server answers.</param>
+    /// <param name="stop">Ends it.</param>
+    public static async Task RunAsync(HostPaths paths, FleetConfig fleet, CancellationToken stop)
     {
         if (!NetworkAgent.IsOurs(paths)) return; // under another init the time is its business
         var config = HostConfig.Read(Path.Combine(paths.Boot, "config.yaml"), Log);
@@ -22,7 +27,7 @@ internal static class ClockAgent
         var failures = 0;
         while (!stop.IsCancellationRequested)
         {
-            var samples = File.Exists(Path.Combine(paths.Run, "addresses")) ? await AskAllAsync(Servers(paths, config), stop) : [];
+            var samples = File.Exists(Path.Combine(paths.Run, "addresses")) ? await AskAllAsync(Servers(paths, config), Sites(config, fleet), config.Proxy, stop) : [];
             var correction = SntpFilter.Judge(samples, DateTimeOffset.UtcNow, ClockStart.Built);
             Apply(paths, correction, first: failures == 0);
             failures = correction is ClockCorrection.Wait ? failures + 1 : 0;
@@ -37,13 +42,23 @@ internal static class ClockAgent
     }
 
     /// <summary>The user's servers, else those of the network, else the public pool.</summary>
-    private static IReadOnlyList<string> Servers(HostPaths paths, HostConfig config)
+    private static string[] Servers(HostPaths paths, HostConfig config)
     {
-        if (config.TimeServers.Count > 0) return config.TimeServers;
+        if (config.TimeServers.Count > 0) return [.. config.TimeServers.Where(s => !IsSite(s))];
         var path = Path.Combine(paths.Run, "ntp-servers");
         var local = File.Exists(path) ? File.ReadAllLines(path).Where(l => l.Length > 0).ToArray() : [];
         return local.Length > 0 ? local : PublicServers;
     }
+
+    /// <summary>Asked for the date of their answers: the user's https addresses, else the fleet's, which the device talks to anyway.</summary>
+    private static List<(Uri Site, X509ChainPolicy? Trust)> Sites(HostConfig config, FleetConfig fleet)
+    {
+        List<(Uri, X509ChainPolicy?)> named = [.. config.TimeServers.Where(IsSite).Where(s => Uri.IsWellFormedUriString(s, UriKind.Absolute)).Select(s => (new Uri(s), (X509ChainPolicy?)null))];
+        if (named.Count > 0) return named;
+        return fleet.ApiEndpoint is { } endpoint ? [(endpoint, fleet.RootCertificate is { } root ? FleetApi.Trust(root) : null)] : [];
+    }
+
+    private static bool IsSite(string server) => server.StartsWith("https://", StringComparison.OrdinalIgnoreCase);
 
     private static void Apply(HostPaths paths, ClockCorrection correction, bool first)
     {
@@ -73,9 +88,11 @@ internal static class ClockAgent
         }
     }
 
-    private static async Task<IReadOnlyList<TimeSample>> AskAllAsync(IReadOnlyList<string> servers, CancellationToken stop)
+    /// <summary>One answer each of the time servers; when none answers, of the sites.</summary>
+    public static async Task<IReadOnlyList<TimeSample>> AskAllAsync(IReadOnlyList<string> servers, IReadOnlyList<(Uri Site, X509ChainPolicy? Trust)> sites, IWebProxy? proxy, CancellationToken stop)
     {
         var answers = await Task.WhenAll(servers.Take(4).Select(s => AskAsync(s, 123, stop)));
+        if (Array.TrueForAll(answers, a => a is null)) answers = await Task.WhenAll(sites.Take(4).Select(s => HttpsDate.AskAsync(s.Site, s.Trust, proxy, stop)));
         return [.. answers.OfType<TimeSample>()];
     }
 

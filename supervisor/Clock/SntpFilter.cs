@@ -49,8 +49,8 @@ internal static class SntpFilter
         if (possible.Count == 0) return new ClockCorrection.Wait(samples.Count == 0 ? "no time server answered" : "every time server is earlier than this program");
         var best = possible.Select(s => possible.Where(o => (o.Offset - s.Offset).Duration() <= Agreement + ((o.Delay + s.Delay) / 2)).ToList()).MaxBy(group => group.Count)!;
         if (best.Count * 2 <= possible.Count) return new ClockCorrection.Wait($"{possible.Count} time servers do not agree");
-        var offset = best.MinBy(s => s.Delay)!.Offset; // the shortest way has the smallest error
-        return offset.Duration() < Tolerance ? new ClockCorrection.Keep(offset) : new ClockCorrection.Step(offset);
+        var (_, offset, delay) = best.MinBy(s => s.Delay)!; // the shortest way has the smallest error
+        return offset.Duration() < Tolerance || offset.Duration() <= delay / 2 ? new ClockCorrection.Keep(offset) : new ClockCorrection.Step(offset);
     }
 
     /// <summary>When to ask next: soon while the time is unknown, then hourly.</summary>

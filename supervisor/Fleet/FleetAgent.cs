@@ -8,6 +8,7 @@ using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.Running;
 using OsBuild.Supervisor.State;
 using Serilog;
+using HostConfig = OsBuild.Supervisor.Identity.HostConfig;
 
 namespace OsBuild.Supervisor.Fleet;
 
@@ -42,7 +43,8 @@ internal sealed class FleetAgent : IDisposable
         identityFile = new(Path.Combine(directory, "fleet.json"), FleetJson.Default.FleetIdentity, i => i is { Uuid.Length: > 0, DeviceKey.Length: > 0, Endpoint.Length: > 0 }, secret: true);
         settingsFile = new(Path.Combine(directory, "fleet-settings.json"), FleetJson.Default.DeviceSettings, s => s.Config is not null, secret: false);
         host = new(paths);
-        api = new(config.ApiEndpoint!, config.RootCertificate);
+        var proxy = HostConfig.Read(Path.Combine(paths.Boot, "config.yaml"), _ => { }).Proxy; // what is wrong in it was said at boot
+        api = new(config.ApiEndpoint!, config.RootCertificate, proxy);
         Identity = FleetIdentity.For(identityFile.Load(), config, host.MachineId(), RandomNumberGenerator.GetBytes(32));
         Device = settingsFile.Load();
         local.Settings = FleetSettings.From(Device?.Config ?? [], config);

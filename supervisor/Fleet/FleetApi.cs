@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Security.Authentication;
@@ -18,16 +19,16 @@ internal sealed class FleetApi : IDisposable
     private readonly Lazy<HttpClient> http;
     private readonly Uri endpoint;
 
-    public FleetApi(Uri endpoint, string? rootCertificate)
+    public FleetApi(Uri endpoint, string? rootCertificate, IWebProxy? proxy = null)
     {
         this.endpoint = endpoint;
-        http = new(() => Connect(rootCertificate));
+        http = new(() => Connect(rootCertificate, proxy));
     }
 
-    private static HttpClient Connect(string? rootCertificate)
+    private static HttpClient Connect(string? rootCertificate, IWebProxy? proxy)
     {
         // Kept open over polls: a new TLS connection would cost more than the poll itself.
-        var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null, PooledConnectionIdleTimeout = TimeSpan.FromHours(25), ConnectTimeout = TimeSpan.FromSeconds(20) };
+        var handler = new SocketsHttpHandler { UseProxy = proxy is not null, Proxy = proxy, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null, PooledConnectionIdleTimeout = TimeSpan.FromHours(25), ConnectTimeout = TimeSpan.FromSeconds(20) };
         if (rootCertificate is not null) handler.SslOptions.CertificateChainPolicy = Trust(rootCertificate);
         return new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
     }
@@ -152,7 +153,7 @@ internal sealed class FleetApi : IDisposable
         _ => $"the fleet cannot be reached: {(e.InnerException ?? e).Message}",
     };
 
-    private static X509ChainPolicy Trust(string pem)
+    public static X509ChainPolicy Trust(string pem)
     {
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         policy.CustomTrustStore.ImportFromPem(pem);

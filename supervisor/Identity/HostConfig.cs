@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
+using OsBuild.Supervisor.Network;
 using OsBuild.Supervisor.Yaml;
 using YamlDotNet.Core;
 
@@ -43,8 +44,10 @@ internal readonly record struct IPNetworkAddress(IPAddress Address, int PrefixLe
 ///   eth0: { address: 192.168.1.20/24, gateway: 192.168.1.1, dns: [192.168.1.1] }
 ///   eth1: dhcp        # or: off
 /// ntp: [pool.ntp.org]
+/// proxy: http://10.0.0.1:3128
+/// no-proxy: [10.0.0.0/8, .example.com]
 /// </code>
-internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfig> Interfaces, IReadOnlyList<string> TimeServers)
+internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfig> Interfaces, IReadOnlyList<string> TimeServers, HostProxy? Proxy = null)
 {
     public static readonly HostConfig Empty = new(null, [], []);
 
@@ -73,7 +76,7 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
                 return Empty;
             }
 
-            return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))]);
+            return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))], ProxyOf(root, log));
         }
         catch (YamlException e)
         {
@@ -105,6 +108,14 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
         if (node is YamlScalarNode { Value: { } name } && DeviceIdentity.IsHostName(name)) return name;
         log($"config.yaml line {node.Start.Line}: hostname must be letters, digits and hyphens; using the default name");
         return null;
+    }
+
+    private static HostProxy? ProxyOf(YamlMappingNode root, Action<string> log)
+    {
+        if (Child(root, "proxy") is not { } node) return null;
+        var proxy = node is YamlScalarNode { Value: { } text } ? HostProxy.Parse(text, [.. Texts(Child(root, "no-proxy"))]) : null;
+        if (proxy is null) log($"config.yaml line {node.Start.Line}: proxy must be like http://10.0.0.1:3128 (or https, socks5); going on without one");
+        return proxy;
     }
 
     private static List<InterfaceConfig> InterfacesOf(YamlMappingNode root, Action<string> log)

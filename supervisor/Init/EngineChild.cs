@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using OsBuild.Supervisor.Network;
 
 namespace OsBuild.Supervisor.Init;
 
@@ -9,7 +10,7 @@ internal static class EngineChild
 {
     /// <summary>The engine found on the root, or null. Every option that changes what is on disk is pinned: dockerd silently falls back to other
     /// storage drivers, which hides every image.</summary>
-    public static ChildSpec? Find(Func<string, bool> exists, string data, string socket)
+    public static ChildSpec? Find(Func<string, bool> exists, string data, string socket, HostProxy? proxy = null)
     {
         if (Program("dockerd") is not { } dockerd) return null;
         List<string> arguments =
@@ -24,6 +25,7 @@ internal static class EngineChild
         // Without iptables there is no bridge network: containers with the host's network still work, which beats an engine that does not start.
         if (Program("iptables") is null) arguments.AddRange(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
         var environment = new Dictionary<string, string> { ["TMPDIR"] = Path.Combine(data, "tmp"), ["HOME"] = "/root" };
+        foreach (var (name, value) in proxy?.Environment ?? new Dictionary<string, string>()) environment[name] = value;
         return new ChildSpec("engine", dockerd, arguments, OomScore: -900, "engine", environment);
 
         string? Program(string name) => Programs.Find(name, exists);

@@ -51,7 +51,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         Attempt("loopback", Links.BringUpLoopback);
         PowerButton.Watch(() => requests.TryWrite(new ShutdownRequest(RebootKind.PowerOff, "power button")), Say);
         WriteReport(); // before the worker starts: it is how the worker knows whose host this is
-        StartChildren();
+        StartChildren(config);
         WriteReport();
 
         // What the processor itself can do (crypto, frequency, sensors) is many modules that nothing waits for.
@@ -98,7 +98,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         log.Event("identity", $"{identity.HostName}, last shutdown {(clean switch { true => "clean", false => "NOT clean", null => "none: first boot" })}");
     }
 
-    private void StartChildren()
+    private void StartChildren(HostConfig config)
     {
         Directory.CreateDirectory(Path.Combine(_paths.Data, "tmp"));
         var path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" + (Modprobe.IsOurs ? $":{Modprobe.Directory}" : "");
@@ -107,7 +107,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         var workerSpec = new ChildSpec("worker", Environment.ProcessPath ?? PidOne.Program, ["worker"], OomScore: -800, "supervisor", new Dictionary<string, string>());
         _worker = new Child(workerSpec, Say, WorkerSays);
         KeepAlive("worker", _worker.RunAsync);
-        if (EngineChild.Find(File.Exists, _paths.Data, _paths.EngineSocket) is { } spec)
+        if (EngineChild.Find(File.Exists, _paths.Data, _paths.EngineSocket, config.Proxy) is { } spec)
         {
             _engine = new Child(spec, Say, _engineLog!.Line);
             KeepAlive("engine", _engine.RunAsync);

@@ -112,8 +112,9 @@ internal sealed partial class AppPlan
     private bool PlanRepair(Service service, string image, Failure broken)
     {
         var full = ImageReference.Normalize(service.Image);
-        var repairs = current.Failures.GetValueOrDefault("repair " + full) is { } done && done.Subject == image ? done.Count : 0;
-        if (!StoreDamage.Is(broken.Reason) || repairs >= StoreDamage.MostRepairs || current.Containers.Exists(c => c.ImageId == image && c.Up)) return false;
+        var tried = current.Failures.GetValueOrDefault(FailureLog.Repaired(full)) is { } done && done.Subject == image
+            && done.Count >= StoreDamage.MostRepairs && now - done.At < StoreDamage.NextRepair;
+        if (!StoreDamage.Is(broken.Reason) || tried || current.Containers.Exists(c => c.ImageId == image && c.Up)) return false;
         var cause = $"the engine's copy of it is broken: {broken.Reason}";
         if (current.Archives.ContainsKey(full) || current.Probed.Contains(full)) Try(new Step.Repair(image, full, [.. current.Containers.Where(c => c.ImageId == image).Select(c => c.Id)], cause));
         else Try(new Step.Probe(full, cause));

@@ -17,5 +17,8 @@ internal static class StoreDamage
     /// <summary>How often one image is removed for damage before its errors are taken for what they say.</summary>
     public const int MostRepairs = 3;
 
+    /// <summary>So long after the last repair one more is tried: a store on a failing medium breaks again, an error that only looks like damage costs one download.</summary>
+    public static readonly TimeSpan NextRepair = TimeSpan.FromDays(1);
+
     public static bool Is(string reason) => Array.Exists(Words, w => reason.Contains(w, StringComparison.OrdinalIgnoreCase));
 }

@@ -80,6 +80,35 @@ public sealed class BootTests : IDisposable
         }
     }
 
+    /// <summary>What a person could still save from it is left alone: nothing is formatted anew by itself.</summary>
+    [Fact]
+    public void S74_With_a_broken_data_partition_the_device_serves_from_memory_says_so_and_leaves_it_alone()
+    {
+        var disk = new DiskFile(Path.Combine(_folder, "disk.img"));
+        Judge.Run("cp", "--sparse=always", Checkout.Image("qemux86-64"), disk.Path).MustPass("cp");
+        var start = disk.Partition("data").Offset;
+        var noise = new byte[1 << 20];
+        new Random(74).NextBytes(noise);
+        using (var file = File.OpenWrite(disk.Path))
+        {
+            file.Position = start;
+            file.Write(noise);
+        }
+
+        using (var machine = Machine.Start("qemux86-64", disk.Path))
+        {
+            machine.WaitFor("partition data is missing or cannot be mounted", Long);
+            machine.WaitForPage("/cgi-bin/index.cgi", Long);
+            machine.PowerOff();
+        }
+
+        using var after = File.OpenRead(disk.Path);
+        after.Position = start;
+        var left = new byte[noise.Length];
+        after.ReadExactly(left);
+        Assert.True(noise.AsSpan().SequenceEqual(left), "the broken partition was written to");
+    }
+
     private static void Flash(string image, string card)
     {
         var device = Judge.Run("losetup", "--find", "--show", card).MustPass("losetup").Output.Trim();

@@ -62,6 +62,14 @@ internal sealed class Machine : IDisposable
         return new Machine(Command(qemu, [.. own, .. options.Select(o => o.Replace("{folder}", folder, StringComparison.Ordinal))]), folder, 0);
     }
 
+    /// <summary>Leads a port of this machine to one of the guest; gives its address.</summary>
+    public string Forward(int guestPort)
+    {
+        var port = FreePort();
+        Control.Run("human-monitor-command", $"{{\"command-line\":\"hostfwd_add net tcp:127.0.0.1:{port}-:{guestPort}\"}}");
+        return $"127.0.0.1:{port}";
+    }
+
     /// <summary>Waits for a line on the console; gives the match.</summary>
     public Match WaitFor(string pattern, TimeSpan limit, Func<string>? where = null)
     {

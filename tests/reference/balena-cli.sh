@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the balena CLI from the npm registry into a folder, and prints the program's path:
-#   OSBUILD_BALENA_CLI=$(tests/reference/balena-cli.sh work/balena-cli) ./build.sh test oracle
+#   OSBUILD_BALENA_CLI=$(tests/reference/balena-cli.sh work/balena-cli) ./build.sh test apps
 # Needs node 20 or later and npm. Two of its dependencies are not on the registry in the form it asks for and are replaced; its parser of
 # compose files is a Go program that is published elsewhere, so a script over the same YAML package stands in for it.
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the solution and runs the suites; ends with one line over all of them: `N passed, N failed`.
-# usage: test.sh [SUITE]...      without a name: unit, oracle, system
+# usage: test.sh [SUITE]...      without a name: unit, oracle, apps, system
 #   unit    fast, no tools                       oracle  outside judges of every format, loop devices
 #   apps    the supervisor on a real dockerd     system  the demos and further boots in QEMU
 #   engine  apps, with every kind of bad release and a kill at every step (long)
@@ -8,7 +8,7 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd); cd "$top"
 work=${OSBUILD_WORK:-$top/work}; mkdir -p "$work/results"
-[ $# -gt 0 ] || set -- unit oracle system
+[ $# -gt 0 ] || set -- unit oracle apps system
 passed=0 failed=0 skipped=0
 say() { printf '==> %s (%s)\n' "$*" "$(date +%T)"; }
 

@@ -16,7 +16,7 @@ public static class ConfigKeys
 {
     /// <summary>All keys; <c>eth0</c> and <c>NAME</c> stand for any name.</summary>
     public static readonly IReadOnlyList<string> Known =
-        ["hostname", "ntp", "network.eth0", "network.eth0.address", "network.eth0.gateway", "network.eth0.dns", "wifi.ssid", "wifi.psk", "wifi.country", "ssh.authorized_keys", "env.NAME", "fleet"];
+        ["hostname", "ntp", "proxy", "no-proxy", "network.eth0", "network.eth0.address", "network.eth0.gateway", "network.eth0.dns", "wifi.ssid", "wifi.psk", "wifi.country", "ssh.authorized_keys", "env.NAME", "fleet"];
 
     /// <summary>Reads <c>KEY=VALUE</c>; a value <c>@FILE</c> is the content of that file.</summary>
     /// <param name="text">As typed.</param>
@@ -48,7 +48,8 @@ public static class ConfigKeys
         return parts switch
         {
             ["hostname"] => IsHostName(value) ? null : "a host name has letters, digits and hyphens, at most 64 in all, such as kitchen-2",
-            ["ntp"] => null,
+            ["ntp"] or ["no-proxy"] => null,
+            ["proxy"] => Uri.TryCreate(value, UriKind.Absolute, out var proxy) && proxy.Scheme is "http" or "https" or "socks5" && proxy.Host.Length > 0 ? null : "it is an address such as http://10.0.0.1:3128 (or https, socks5)",
             ["network", { Length: > 0 }] => value is "dhcp" or "off" ? null : "it is dhcp or off; a fixed address is network.IFACE.address=192.168.1.20/24",
             ["network", _, "address"] => IsAddress(value) ? null : "it is an IPv4 address with its prefix, such as 192.168.1.20/24",
             ["network", _, "gateway"] => IsIPv4(value) ? null : "it is an IPv4 address, such as 192.168.1.1",
@@ -127,7 +128,7 @@ public static class ConfigKeys
 
     private static YamlNode Node(Setting setting) => setting.Key.Split('.') switch
     {
-        ["ntp"] or ["network", _, "dns"] => new YamlSequenceNode(setting.Value.Split(',').Select(v => new YamlScalarNode(v.Trim()))),
+        ["ntp"] or ["no-proxy"] or ["network", _, "dns"] => new YamlSequenceNode(setting.Value.Split(',').Select(v => new YamlScalarNode(v.Trim()))),
         ["ssh", "authorized_keys"] => new YamlSequenceNode(setting.Value.Split('\n').Select(k => new YamlScalarNode(k.Trim()))),
         // A number or "yes" in the environment is still a text.
         ["env", _] or ["wifi", _] => new YamlScalarNode(setting.Value) { Style = ScalarStyle.DoubleQuoted },

@@ -110,12 +110,20 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
         await worker.WaitAsync(TimeSpan.FromSeconds(90));
     }
 
-    public async Task<StatusReport> StatusAsync()
+    /// <summary>What the worker says, or null when it does not answer (yet).</summary>
+    private async Task<(StatusReport? Status, string Errors)> AnswerAsync()
     {
         var output = new StringWriter();
         var errors = new StringWriter();
         var code = await Cli.RunAsync(["status", "--json"], Paths, output, errors);
-        return code == 0 ? System.Text.Json.JsonSerializer.Deserialize(output.ToString(), ApiJson.Default.StatusReport)! : new(null, new(false, null, null), [], [], [], []);
+        return (code == 0 ? System.Text.Json.JsonSerializer.Deserialize(output.ToString(), ApiJson.Default.StatusReport) : null, $"{errors}");
+    }
+
+    public async Task<StatusReport> StatusAsync()
+    {
+        var (status, errors) = await AnswerAsync();
+        Assert.True(status is not null, $"the worker does not answer: {errors}");
+        return status;
     }
 
     public async Task<string> AskAsync(params string[] args)
@@ -129,17 +137,18 @@ internal sealed class Device : IAsyncDisposable, ILogEventSink
     public async Task<StatusReport> UntilAsync(string what, Func<StatusReport, bool> condition, int seconds = HangGuard)
     {
         var clock = Stopwatch.StartNew();
-        StatusReport status;
+        StatusReport? status;
+        string errors;
         do
         {
-            status = await StatusAsync();
-            if (condition(status)) return status;
+            (status, errors) = await AnswerAsync();
+            if (status is not null && condition(status)) return status;
             if (worker.IsFaulted) await worker;
             await Task.Delay(100);
         }
         while (clock.Elapsed.TotalSeconds < seconds);
-        Assert.Fail($"not within {seconds} s: {what}\n{CliText.Status(status)}\n{string.Join('\n', Lines.TakeLast(80))}");
-        return status;
+        Assert.Fail($"not within {seconds} s: {what}\n{(status is null ? errors : CliText.Status(status))}\n{string.Join('\n', Lines.TakeLast(80))}");
+        throw new System.Diagnostics.UnreachableException();
     }
 
     public Task<StatusReport> UntilRunningAsync(params string[] services) => UntilAsync($"running: {string.Join(", ", services)}",

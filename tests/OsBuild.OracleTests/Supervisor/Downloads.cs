@@ -25,12 +25,13 @@ public sealed class Downloads(EngineFixture fixture, ITestOutputHelper output)
     {
         await using var registry = await Registry.StartAsync();
         var port = Device.FreePort();
-        var version = 1;
-        await using var device = await Releases.RunningAsync(fixture, port, strategy, await registry.PushAsync("web:1"));
+        // Of its own name and so of its own content: what another test has downloaded into this engine is not downloaded again.
+        var (name, version) = ($"late{port}", 1);
+        await using var device = await Releases.RunningAsync(fixture, port, strategy, await registry.PushAsync($"{name}:1"));
         foreach (var (kind, fault) in faults)
         {
             await using var hammer = new Hammer(port);
-            var (old, next) = ($"web:{version}", await registry.PushAsync($"web:{++version}"));
+            var (old, next) = ($"{name}:{version}", await registry.PushAsync($"{name}:{++version}"));
             registry.Fault = fault;
             await device.ApplyAsync(Releases.Web(port, next, Releases.Good, strategy));
             await device.UntilAsync($"{kind}: it tries again and again", s => s.Waiting.Exists(w => w.Contains("it failed 2×") || w.Contains("it failed 3×")));
@@ -60,8 +61,9 @@ public sealed class Downloads(EngineFixture fixture, ITestOutputHelper output)
     {
         await using var registry = await Registry.StartAsync();
         var port = Device.FreePort();
-        await using var device = await Releases.RunningAsync(fixture, port, "delete-then-download", await registry.PushAsync("web:1"));
-        var next = await registry.PushAsync("web:2");
+        var name = $"gone{port}";
+        await using var device = await Releases.RunningAsync(fixture, port, "delete-then-download", await registry.PushAsync($"{name}:1"));
+        var next = await registry.PushAsync($"{name}:2");
         await using var hammer = new Hammer(port);
         registry.Fault = new(404);
         await device.ApplyAsync(Releases.Web(port, next, Releases.Good, "delete-then-download"));
@@ -72,7 +74,7 @@ public sealed class Downloads(EngineFixture fixture, ITestOutputHelper output)
         registry.Fault = null;
         await device.UntilAsync("the old one serves again", s => s.Services is [{ State: "running", Health: "healthy" }]);
         await hammer.UntilAnswersAsync();
-        Assert.Equal(["web:1"], hammer.Pages.Keys);
+        Assert.Equal([$"{name}:1"], hammer.Pages.Keys);
     }
 
     [Fact]

@@ -46,7 +46,7 @@ public sealed class Updates(EngineFixture fixture, ITestOutputHelper output)
         await using var device = await RunningAsync(port, "hand-over");
         await device.LoadAsync(TestImages.Archive("app:2"));
         await using var hammer = new Hammer(port);
-        device.Compose(Releases.Web(port, "app:2", Good, "hand-over", "5s"));
+        device.Compose(Releases.Web(port, "app:2", Good, "hand-over", "30s"));
         var status = await device.UntilAsync("the silent one has lost", s => s.Releases is [{ State: "bad" }] && s.Services.Count == 1);
         Assert.Contains("it has not signalled", status.Releases[0].Reason);
         Assert.Equal(0, hammer.Lost);

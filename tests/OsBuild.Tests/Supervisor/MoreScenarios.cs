@@ -249,10 +249,47 @@ public sealed class MoreScenarios
         FailureLog.Succeeded(log, new Step.Fetch("docker.io/library/a:1", ""), TimeSpan.Zero);
         Assert.DoesNotContain(create.Key, log.Keys);
         // How often it was mended is still known, so that an error that only looks like damage is not mended for ever.
-        Assert.Equal(1, log[repair.Key].Count);
+        Assert.Equal(1, log[FailureLog.Repaired(repair.Reference)].Count);
         FailureLog.Failed(log, create, "no such device", TimeSpan.Zero);
         FailureLog.Succeeded(log, new Step.Fetch("docker.io/library/a:1", ""), TimeSpan.Zero);
         Assert.Contains(create.Key, log.Keys);
+    }
+
+    /// <summary>Found by the fuzz (seed 137101): three refusals of the repair counted as three repairs, and the image was never mended.</summary>
+    [Fact]
+    public void A_refused_repair_is_tried_until_it_succeeds()
+    {
+        given.Image("a:1");
+        var target = Target(Service("a", "a:1"));
+        given.Settle(target);
+        world.Torn.Add("sha256:a:1");
+        world.RepairsRefused = 5;
+        world.End(given.The("a").Id, 1);
+        var done = given.Settle(target);
+        Assert.Equal(0, world.RepairsRefused);
+        Assert.Single(done.OfType<Step.Fetch>());
+        Assert.True(given.The("a").Up);
+        Assert.DoesNotContain("sha256:a:1", world.Torn);
+    }
+
+    /// <summary>A store on a failing medium loses the image again and again: three repairs at once, then one a day.</summary>
+    [Fact]
+    public void What_breaks_again_is_had_again_but_no_more_than_once_a_day()
+    {
+        given.Image("a:1");
+        var target = Target(Service("a", "a:1"));
+        given.Settle(target);
+        (world.BreaksAgain, world.Skips) = (true, 0);
+        world.Torn.Add("sha256:a:1");
+        world.End(given.The("a").Id, 1);
+        var (repairs, began) = (0, world.Now);
+        while (world.Now - began < TimeSpan.FromHours(20)) repairs += world.Round(target).Count(s => s is Step.Repair);
+        Assert.Equal(StoreDamage.MostRepairs, repairs);
+        while (world.Now - began < TimeSpan.FromDays(4)) repairs += world.Round(target).Count(s => s is Step.Repair);
+        Assert.InRange(repairs, StoreDamage.MostRepairs + 2, StoreDamage.MostRepairs + 4);
+        world.BreaksAgain = false;
+        while (!world.Containers.Exists(c => c.Up) && world.Now - began < TimeSpan.FromDays(6)) world.Round(target);
+        Assert.True(given.The("a").Up);
     }
 
     /// <summary>Found by the fuzz (seed 36): what was said of the new release's torn image was believed of the last good one's.</summary>

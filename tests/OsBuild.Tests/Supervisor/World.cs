@@ -45,6 +45,12 @@ internal sealed class World(Random random)
 
     /// <summary>Images that were torn and are whole again without having been fetched: the failure that told of it is still remembered.</summary>
     public HashSet<string> Mended { get; } = [];
+
+    /// <summary>How many repairs the engine still refuses.</summary>
+    public int RepairsRefused { get; set; }
+
+    /// <summary>What is fetched is torn as soon as it is here.</summary>
+    public bool BreaksAgain { get; set; }
     public List<string> Trace { get; } = [];
 
     /// <summary>Whether each step is written down. A million worlds go without, and only the one that fails is lived again with it.</summary>
@@ -158,7 +164,7 @@ internal sealed class World(Random random)
             case Step.Probe s: probed.Add(s.Reference); break;
             case Step.Fetch s:
                 Present.Add(Registry[s.Reference]);
-                Torn.Remove(Registry[s.Reference]);
+                if (!BreaksAgain) Torn.Remove(Registry[s.Reference]);
                 Mended.Remove(Registry[s.Reference]);
                 break;
             case Step.RemoveImage s:
@@ -196,6 +202,7 @@ internal sealed class World(Random random)
         Step.Fetch s => RegistryAway || DownloadsFail || !Registry.ContainsKey(s.Reference) ? "the registry does not give it" : null,
         Step.Create s => Torn.Contains(s.ImageId) ? Damage : Of(s.ImageId) == Behaviour.CannotBeCreated || Containers.Exists(c => c.Name == s.Name) ? "refused" : null,
         Step.Start s => Containers.Find(c => c.Id == s.ContainerId) is not { } c || Of(c.ImageId) == Behaviour.CannotBeStarted || PortTaken(c) ? "refused" : Torn.Contains(c.ImageId) ? Damage : null,
+        Step.Repair when RepairsRefused > 0 => $"refused, and {--RepairsRefused} times more",
         Step.Rename s => Containers.Exists(c => c.Name == s.NewName) ? "name taken" : null,
         _ => null,
     };

@@ -1,9 +1,8 @@
-using System.Net;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using OsBuild.Supervisor.Fleet;
+using static OsBuild.Tests.Supervisor.TestCertificates;
 
 namespace OsBuild.Tests.Supervisor.Fleet;
 
@@ -13,28 +12,6 @@ public sealed class TlsTests
     private static readonly FleetIdentity Identity = new("f", 1, RecordedWalk.Uuid, "key", Registered: true);
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
-
-    private static X509Certificate2 Root(string name)
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, true));
-        return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-30), DateTimeOffset.UtcNow.AddDays(30));
-    }
-
-    /// <summary>A server's certificate for 127.0.0.1, as a fleet's own tools make it.</summary>
-    private static X509Certificate2 Leaf(X509Certificate2 root, int fromDay = -1, int toDay = 1)
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=api.fleet.example", key, HashAlgorithmName.SHA256);
-        var names = new SubjectAlternativeNameBuilder();
-        names.AddIpAddress(IPAddress.Loopback);
-        request.CertificateExtensions.Add(names.Build());
-        using var certificate = request.Create(root, DateTimeOffset.UtcNow.AddDays(fromDay), DateTimeOffset.UtcNow.AddDays(toDay), RandomNumberGenerator.GetBytes(8));
-        using var together = certificate.CopyWithPrivateKey(key);
-        return X509CertificateLoader.LoadPkcs12(together.Export(X509ContentType.Pfx), null);
-    }
 
     /// <summary>One poll of a TLS server with this certificate by a device whose config.json has this root.</summary>
     private static async Task<ApiAnswer> PollAsync(X509Certificate2 leaf, X509Certificate2? root, string host = "127.0.0.1")
