@@ -102,7 +102,7 @@ public sealed class GuestWritingTests : IDisposable
     {
         Judge.Require("mcopy");
         string source = _disks.Make("source", 48 * MiB), stick = _disks.Make("stick", 48 * MiB), files = Guest.Files;
-        File.WriteAllText(Path.Combine(_disks.Folder, "startup.nsh"), "fs0:\r\nvmlinuz.efi initrd=\\initrd console=ttyS0 quiet loglevel=1 panic=-1\r\n");
+        File.WriteAllText(Path.Combine(_disks.Folder, "startup.nsh"), $"fs0:\r\nvmlinuz.efi initrd=\\initrd {Guest.KernelCommandLine}\r\n");
         Judge.Run("sh", "-c", $"printf 'label: gpt\\nstart=2048,size=94208,type=uefi\\n' | sfdisk -q {source}").MustPass("sfdisk");
         Judge.Run("mformat", "-i", $"{source}@@1M", "-T", "94208", "-h", "64", "-s", "32", "::").MustPass("mformat");
         Judge.Run("mcopy", "-i", $"{source}@@1M", $"{files}/vmlinuz", "::vmlinuz.efi").MustPass("mcopy");
