@@ -41,7 +41,7 @@ internal static class DriveTable
         {
             var name = disk.Model.Length > model ? disk.Model[..(model - 1)] + "…" : disk.Model;
             yield return $"{disk.Device.PadRight(device)}  {new ByteSize(disk.Size),10}  {name.PadRight(model)}  {disk.Transport,-6}  {(verdict.Ok ? "ok" : "refused")}";
-            foreach (var reason in verdict.Reasons) yield return $"{"",4}- {reason.Text}";
+            foreach (var reason in verdict.Why()) yield return $"{"",4}- {reason}";
             foreach (var warning in verdict.Warnings.Where(_ => verdict.Ok)) yield return $"{"",4}! {warning}";
             if (disk.Holds.Count > 0) yield return $"{"",4}  holds {string.Join(", ", disk.Holds)}";
         }

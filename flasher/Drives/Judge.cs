@@ -24,6 +24,14 @@ internal sealed record Verdict
 
     /// <summary>Whether the person's override covers every reason.</summary>
     public bool MayAllow => Reasons.All(r => r.MayAllow);
+
+    /// <summary>The reasons for a person: a machine with containers has a system disk with dozens.</summary>
+    public IEnumerable<string> Why()
+    {
+        const int Most = 5;
+        var texts = Reasons.Select(r => r.Text);
+        return Reasons.Count <= Most ? texts : texts.Take(Most - 1).Append($"and {Reasons.Count - Most + 1} more reasons (flasher list --json names them)");
+    }
 }
 
 /// <summary>The policy: which disks may be overwritten. Pure; what it does not know it refuses.</summary>

@@ -14,7 +14,7 @@ internal static class DriveSource
         if (disk.Size == 0) throw new RefusedException($"There is no medium in {disk.Device}; nothing was written.");
         var verdict = Judge.Verdict(disk with { ReadOnly = false }, facts);
         if (!verdict.Ok || verdict.Unmount.Count > 0)
-            throw new RefusedException($"{disk.Device} is in use and would change while it is copied ({string.Join("; ", verdict.Reasons.Select(r => r.Text).Concat(verdict.Unmount.Select(m => $"mounted at {m}")))}). Unmount it first.");
+            throw new RefusedException($"{disk.Device} is in use and would change while it is copied ({string.Join("; ", verdict.Why().Concat(verdict.Unmount.Select(m => $"mounted at {m}")))}). Unmount it first.");
         return new CopySource { Name = disk.Device, Length = disk.Size, Open = () => new MediumStream(Targets.OpenForReading(disk.Device, facts)) };
     }
 }

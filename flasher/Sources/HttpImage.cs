@@ -18,14 +18,12 @@ internal static class HttpImage
         try
         {
             long? length;
-            var head = new byte[Codecs.HeaderSize];
+            var head = new byte[ImageKind.HeadSize];
             Codec codec;
             using (var first = new HttpStream(client, new Uri(address), patience))
             {
                 var got = first.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
-                if (got == 0) throw new RefusedException($"{address} is empty; there is nothing to write.");
-                if (head.AsSpan().StartsWith("<!DOCTYPE"u8) || head.AsSpan().StartsWith("<html"u8)) throw new RefusedException($"{address} is a web page, not an image; nothing was written.");
-                codec = Codecs.Detect(head.AsSpan(0, got));
+                codec = ImageKind.Require(address, new Uri(address).AbsolutePath, head.AsSpan(0, got));
                 length = first.Total;
             }
 

@@ -47,12 +47,23 @@ internal sealed class ImageFile
         try
         {
             if (Directory.Exists(path)) throw new RefusedException($"{path} is a folder; name an image file.");
+            if (File.Exists(path) && !Targets.IsOrdinaryFile(path))
+                throw new RefusedException($"{path} is not an ordinary file; flasher clone copies a drive, and what comes from elsewhere must be saved as a file first.");
             using var file = File.OpenRead(path);
-            var head = new byte[Codecs.HeaderSize];
-            var got = file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
-            if (got == 0) throw new RefusedException($"{path} is empty; there is nothing to write.");
-            if (head.AsSpan().StartsWith("version https://"u8)) throw new RefusedException($"{path} is a git-lfs pointer, not an image; run git lfs pull.");
-            return (Codecs.Detect(head.AsSpan(0, got)), file.Length);
+            var head = new byte[ImageKind.HeadSize];
+            var codec = ImageKind.Require(path, path, head.AsSpan(0, file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)));
+            if (codec != Codec.None)
+            {
+                file.Position = 0;
+                using var image = Codecs.OpenRead(file, codec);
+                ImageKind.RequireInside(path, head.AsSpan(0, image.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)));
+            }
+
+            return (codec, file.Length);
+        }
+        catch (ImageException e)
+        {
+            throw new RefusedException($"{path} cannot be unpacked: {e.Message}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

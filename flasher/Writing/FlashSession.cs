@@ -55,6 +55,7 @@ internal static class FlashSession
 
     private static JudgedTarget JudgeFile(string target, FlashRequest request, SystemFacts facts)
     {
+        if (Directory.Exists(target)) throw new RefusedException($"{target} is a folder; name a drive. Nothing was written.");
         if (!File.Exists(target)) throw new RefusedException($"There is no drive {target}; flasher list shows those that are there. (A file may be a target too, but must exist.)");
         if (!Targets.IsOrdinaryFile(target)) throw new RefusedException($"{target} is neither a drive nor an ordinary file; nothing was written.");
         var identity = Targets.FileIdentity(target);
@@ -71,7 +72,7 @@ internal static class FlashSession
 
     private static string Refusal(Disk disk, Verdict verdict)
     {
-        var why = string.Join("; ", verdict.Reasons.Select(r => r.Text));
+        var why = string.Join("; ", verdict.Why());
         var how = verdict.MayAllow && (disk.Serial.Length > 0 || disk.Model.Length > 0)
             ? $" Only --allow-system-disk \"{(disk.Serial.Length > 0 ? disk.Serial : disk.Model)}\" overrides this."
             : "";

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Makes a guest for trying the flasher on buses that this machine lacks: Debian's kernel and an initramfs with drivers, busybox, the flasher and
-# the tools that put disks to use. It reads commands from its serial console, runs them and says how they ended.
+# the tools that put disks to use. It reads commands from its virtio console, runs them and says how they ended; the kernel and the firmware
+# have the serial one, which loses characters when the machine is busy.
 # usage: guest.sh      prints the folder with vmlinuz and initrd
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd)
 work=${OSBUILD_WORK:-$top/work}; mkdir -p "$work"
 . "$here/debian.sh"
-modules="nvme usb-storage uas xhci-pci sd_mod sr_mod sdhci-pci mmc_block virtio_scsi virtio_pci ext4 vfat nls_ascii nls_cp437 dm-mod dm-crypt xts algif_skcipher raid1 btrfs zram"
+modules="nvme usb-storage uas xhci-pci sd_mod sr_mod sdhci-pci mmc_block virtio_scsi virtio_pci virtio_console ext4 vfat nls_ascii nls_cp437 dm-mod dm-crypt xts algif_skcipher raid1 btrfs zram"
 programs="mkfs.ext4 sfdisk lvm cryptsetup mdadm mkfs.btrfs"
 
 "$here/publish.sh" flasher:linux-x64 >&2
@@ -40,7 +41,8 @@ export PATH=/bin HOME=/
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs run /run; mount -t tmpfs tmp /tmp
 while read -r module; do insmod "$module" 2> /dev/null; done < /modules/load
 : > /modules/load
-exec < /dev/ttyS0 > /dev/ttyS0 2>&1
+for i in $(seq 100); do [ -c /dev/hvc0 ] && break; sleep 0.1; done
+exec < /dev/hvc0 > /dev/hvc0 2>&1
 stty -echo
 echo "GUEST READY"
 while read -r line; do eval "$line"; echo "GUEST EXIT $?"; done

@@ -2,17 +2,25 @@ using System.Buffers.Binary;
 
 namespace OsBuild.Images.Compression;
 
-/// <summary>CRC-32 (IEEE 802.3, reflected) as gzip, zip, xz and GPT use it; sixteen bytes a step.</summary>
+/// <summary>CRC-32 (IEEE 802.3, reflected) as gzip, zip, xz and GPT use it.</summary>
 internal static class Crc32Ieee
 {
     private const uint Polynomial = 0xEDB88320;
     private static readonly uint[] Tables = MakeTables();
+    private static readonly CrcFolding Folding = new(Polynomial, 32);
 
     /// <summary>Carries a finished CRC on over more bytes; start with 0.</summary>
     public static uint Append(uint crc, ReadOnlySpan<byte> data)
     {
-        var t = Tables;
+        Span<byte> folded = stackalloc byte[CrcFolding.Size];
         crc = ~crc;
+        if (Folding.TryFold(crc, ref data, folded)) crc = Run(0, folded);
+        return ~Run(crc, data);
+    }
+
+    private static uint Run(uint crc, ReadOnlySpan<byte> data)
+    {
+        var t = Tables;
         while (data.Length >= 16)
         {
             var a = BinaryPrimitives.ReadUInt64LittleEndian(data) ^ crc;
@@ -25,7 +33,7 @@ internal static class Crc32Ieee
         }
 
         foreach (var x in data) crc = t[(byte)(crc ^ x)] ^ (crc >> 8);
-        return ~crc;
+        return crc;
     }
 
     /// <summary>The CRC of A followed by B from the CRC of each and the length of B: CRC(A) times x^(8·length) plus CRC(B), over GF(2).</summary>
@@ -69,17 +77,25 @@ internal static class Crc32Ieee
     }
 }
 
-/// <summary>CRC-64 (ECMA-182, reflected) as xz uses it; eight bytes a step.</summary>
+/// <summary>CRC-64 (ECMA-182, reflected) as xz uses it.</summary>
 internal static class Crc64Ecma
 {
     private const ulong Polynomial = 0xC96C5795D7870F42;
     private static readonly ulong[] Tables = MakeTables();
+    private static readonly CrcFolding Folding = new(Polynomial, 64);
 
     /// <summary>Carries a finished CRC on over more bytes; start with 0.</summary>
     public static ulong Append(ulong crc, ReadOnlySpan<byte> data)
     {
-        var t = Tables;
+        Span<byte> folded = stackalloc byte[CrcFolding.Size];
         crc = ~crc;
+        if (Folding.TryFold(crc, ref data, folded)) crc = Run(0, folded);
+        return ~Run(crc, data);
+    }
+
+    private static ulong Run(ulong crc, ReadOnlySpan<byte> data)
+    {
+        var t = Tables;
         while (data.Length >= 8)
         {
             crc ^= BinaryPrimitives.ReadUInt64LittleEndian(data);
@@ -89,7 +105,7 @@ internal static class Crc64Ecma
         }
 
         foreach (var x in data) crc = t[(byte)(crc ^ x)] ^ (crc >> 8);
-        return ~crc;
+        return crc;
     }
 
     private static ulong[] MakeTables()

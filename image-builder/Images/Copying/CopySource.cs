@@ -49,7 +49,7 @@ public sealed record CopyOptions
     public int ChunkSize { get; init; } = 1 << 20;
 
     /// <summary>Chunks in memory between the decoder and the media.</summary>
-    public int Chunks { get; init; } = 8;
+    public int Chunks { get; init; } = 6;
 
     /// <summary>Requests under way at a time for each medium.</summary>
     public int Depth { get; init; } = 2;

@@ -141,12 +141,72 @@ public sealed class FaultTests
         Cli.Ends(2, says, "write", Folder.File("a.img", System.Text.Encoding.ASCII.GetBytes(content)), "--to", device.Path, "--yes");
     }
 
+    [Theory]
+    [InlineData("cp {0} {0}.xz", ".xz", "is named .xz but is an uncompressed disk image")]
+    [InlineData("gzip -c {0} > {0}.zst", ".zst", "is named .zst but is gzip data")]
+    [InlineData("xz -c {0} > {0}.zip", ".zip", "is named .zip but is xz data")]
+    [InlineData("tar -C $(dirname {0}) -cf {0}.tar $(basename {0})", ".tar", "is a tar archive")]
+    [InlineData("tar -C $(dirname {0}) -czf {0}.tgz $(basename {0})", ".tgz", "holds a tar archive")]
+    [InlineData("gzip -c {0} | xz > {0}.gz.xz", ".gz.xz", "packed twice")]
+    [InlineData("(printf '7z\\274\\257\\047\\034'; cat {0}) | gzip > {0}.gz", ".gz", "holds a 7-Zip archive")]
+    [InlineData("zip -jq {0}.zip {0} /etc/hostname", ".zip", "holds 2 files")]
+    [InlineData("xz -c {0} | head -c 30 > {0}.xz", ".xz", "was cut off")]
+    [InlineData("zstd -c -q < /dev/null > {0}.zst", ".zst", "holds nothing")]
+    public void What_is_not_what_its_name_says_or_no_image(string make, string ending, string says)
+    {
+        var image = new byte[2 * MiB];
+        (image[510], image[511]) = (0x55, 0xAA);
+        var raw = Folder.File("a.img", image);
+        Judge.Run("sh", "-c", make.Replace("{0}", raw, StringComparison.Ordinal)).MustPass("sh");
+        using var device = new LoopDevice(16 * MiB);
+        var before = new byte[16 * MiB];
+        Array.Fill(before, (byte)7);
+        File.WriteAllBytes(device.File, before);
+        Cli.Ends(2, says, "write", raw + ending, "--to", device.Path, "--yes");
+        Assert.True(before.AsSpan().SequenceEqual(device.Read(16 * MiB)), "something was written");
+    }
+
     [Fact]
     public void An_image_that_is_not_there_or_a_folder()
     {
         using var device = new LoopDevice(16 * MiB);
         Cli.Ends(2, "There is no image", "write", "/nowhere/a.img", "--to", device.Path, "--yes");
         Cli.Ends(2, "is a folder", "write", Folder.Path, "--to", device.Path, "--yes");
+    }
+
+    [Fact]
+    public void An_image_that_is_a_drive_is_refused_and_the_target_stays_as_it_was()
+    {
+        using var source = new LoopDevice(4 * MiB);
+        var target = Folder.File("target", Folder.Image(8 * MiB));
+        Cli.Ends(2, "flasher clone copies a drive", "write", source.Path, "--to", target, "--yes");
+        Cli.Ends(2, "is not an ordinary file", "verify", "/dev/zero", "--to", target);
+        Assert.True(Folder.Image(8 * MiB).AsSpan().SequenceEqual(File.ReadAllBytes(target)), "the target was changed");
+    }
+
+    [Theory]
+    [InlineData("", "write <image>")]
+    [InlineData("write", "argument 'image' missing")]
+    [InlineData("write {image} --to /dev/nope --yes", "There is no drive /dev/nope")]
+    [InlineData("write {image} --to {folder} --yes", "is a folder; name a drive")]
+    [InlineData("write {image} --to /dev/null --yes", "neither a drive nor an ordinary file")]
+    [InlineData("write {image} --to {image} --yes", "is the image itself")]
+    [InlineData("write {image} --to {device} {device} --yes", "is named twice")]
+    [InlineData("write {image} --to {device}", "Nobody is there to confirm")]
+    [InlineData("write {image} --yes", "Name a drive with --to")]
+    [InlineData("write {image} --to {device} --yes --timeout soon", "--timeout is a number of seconds")]
+    [InlineData("write {image} --to {device} --yes --set colour=red", "there is no such key")]
+    [InlineData("clone {image} --to {device} --yes", "There is no drive")]
+    [InlineData("ui --port 99999", "--port is a number up to 65535")]
+    [InlineData("ui --port http", "--port is a number up to 65535")]
+    [InlineData("wirte", "'wirte'")]
+    public void What_was_typed_wrongly_ends_in_a_sentence(string typed, string says)
+    {
+        using var device = new LoopDevice(8 * MiB);
+        var image = Folder.File("a.img", Folder.Image(4 * MiB));
+        string Filled(string word) => word.Replace("{image}", image).Replace("{folder}", Folder.Path).Replace("{device}", device.Path);
+        Cli.Ends(2, says, [.. typed.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Filled)]);
+        Assert.All(device.Read(8 * MiB), b => Assert.Equal(0, b));
     }
 
     [Fact]

@@ -266,7 +266,7 @@ public sealed class RefusalTests
     [Theory]
     [InlineData("/dev/null", "neither a drive nor an ordinary file")]
     [InlineData("/dev/nosuchdisk", "There is no drive")]
-    [InlineData("/dev", "There is no drive")]
+    [InlineData("/dev", "is a folder; name a drive")]
     public void What_is_no_drive(string target, string says) => Cli.Ends(2, says, "write", Small, "--to", target, "--yes");
 
     [Fact]

@@ -156,4 +156,21 @@ public sealed class JudgeTests
 
     [Fact]
     public void A_cycle_in_the_stack_does_not_hang() => Refused(new Given().Disk("sda").Node("dm-0", NodeKind.Mapped, "sda", "dm-1").Node("dm-1", NodeKind.Mapped, "dm-0").Of("sda"), "dm-0");
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(5, 5)]
+    [InlineData(6, 5)]
+    [InlineData(40, 5)]
+    public void Few_of_many_reasons_are_shown_and_the_rest_is_counted(int mounts, int shown)
+    {
+        var given = new Given().Disk("sda");
+        for (var i = 0; i < mounts; i++) given.Mount("sda", $"/srv/{i}");
+        var verdict = given.Of("sda");
+        Assert.Equal(mounts, verdict.Reasons.Count);
+        var why = verdict.Why().ToList();
+        Assert.Equal(shown, why.Count);
+        Assert.Equal(verdict.Reasons[0].Text, why[0]);
+        if (mounts > shown) Assert.Equal($"and {mounts - 4} more reasons (flasher list --json names them)", why[^1]);
+    }
 }
