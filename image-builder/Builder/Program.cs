@@ -23,8 +23,6 @@ internal static class Program
         using var output = Console.OpenStandardOutput();
         var now = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
         var tree = new CommandTree(version, output, Console.Out, Console.Error, !Console.IsErrorRedirected, now, cancel.Token);
-        var parsed = tree.Root().Parse(arguments);
-        var code = parsed.Invoke();
-        return parsed.Errors.Count > 0 ? 2 : code;
+        return tree.Run(arguments);
     }
 }

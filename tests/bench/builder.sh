@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# image-builder beside genimage, mke2fs, mksquashfs, cp and zstd: the same 300 MB root file system and boot files, all on tmpfs.
+# image-builder beside genimage, what wic does, mke2fs, mksquashfs, cp and zstd: the same 300 MB root file system and boot files, all on tmpfs.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd); export OSBUILD_WORK=${OSBUILD_WORK:-$top/work}
 scratch=$(mktemp -d /dev/shm/osbuild-bench.XXXXXX); trap 'rm -rf "$scratch"' EXIT
@@ -47,6 +47,23 @@ before='rm -f k.img' measure 'cp --sparse of the image' cp --sparse=always "$ima
 mv k.img finished.img
 before='rm -rf x gi' measure 'genimage with untar' bash -c 'mkdir x && zstd -qdc rootfs.tar.zst | tar -C x -xf - && genimage --config genimage.cfg --rootpath x --inputpath boot --tmppath gi/tmp --outputpath gi/out'
 rm -rf gi
+# What wic runs for three partitions and a block map (scripts/lib/wic: partition.py, plugins/imager/direct.py), less bitbake, pseudo and its Python:
+# wic itself is part of openembedded-core and neither a Debian package nor on PyPI (the wic there is another program).
+wic_like() {
+  set -e
+  mkdir x w; zstd -qdc rootfs.tar.zst | tar -C x -xf -
+  truncate -s 512M w/root.ext4; mkfs.ext4 -q -F -i 8192 -L root -d x w/root.ext4; fsck.ext4 -pfD w/root.ext4 || [ $? -eq 1 ]
+  mkdosfs -n boot -C w/boot.vfat 131072; mcopy -i w/boot.vfat -s boot/* ::/
+  truncate -s 64M w/data.ext4; mkfs.ext4 -q -F -i 8192 -L data w/data.ext4
+  truncate -s 712M w/disk.img
+  parted -s w/disk.img mklabel gpt mkpart boot fat32 4MiB 132MiB mkpart root ext4 132MiB 644MiB mkpart data ext4 644MiB 708MiB
+  dd if=w/boot.vfat of=w/disk.img bs=1M seek=4 conv=notrunc,sparse; dd if=w/root.ext4 of=w/disk.img bs=1M seek=132 conv=notrunc,sparse
+  dd if=w/data.ext4 of=w/disk.img bs=1M seek=644 conv=notrunc,sparse
+  bmaptool -q create w/disk.img -o w/disk.img.bmap
+}
+export -f wic_like
+before='rm -rf x w' measure "wic's steps with untar and bmaptool" bash -c wic_like
+rm -rf x w
 before='rm -rf x r.ext4' measure 'untar + mke2fs -d' bash -c 'mkdir x && zstd -qdc rootfs.tar.zst | tar -C x -xf - && truncate -s 512M r.ext4 && mke2fs -q -F -t ext4 -d x r.ext4'
 rm -rf x r.ext4
 
@@ -73,6 +90,7 @@ allocated=$(($(du -k outw | cut -f1) << 10))
 echo; echo "ratios"
 ratio 'image-builder / (zstd -d + cp --sparse)' "${wall['image-builder (img + bmap with sha256)']}" "$(awk -v a="${wall['zstd -d']}" -v b="${wall['cp --sparse of the image']}" 'BEGIN { print a + b }')" '<= 2'
 ratio 'genimage with untar / image-builder' "${wall['genimage with untar']}" "${wall['image-builder (img + bmap with sha256)']}" '>= 2.5'
+ratio "wic's steps with untar / image-builder" "${wall["wic's steps with untar and bmaptool"]}" "${wall['image-builder (img + bmap with sha256)']}" '>= 6 for wic itself'
 ratio 'bytes written / bytes allocated' "$written" "$allocated" '<= 1.02'
 ratio 'image-builder --compress zst / zstd -T2 -3' "${wall['image-builder --compress zst']}" "${wall['zstd -T2 -3 of the finished image']}" '<= 1.3'
 ratio 'size of .img.zst / zstd -T2 -3' "$(stat -c %s outz/*.zst)" "$(stat -c %s c.zst)" 'near 1'

@@ -87,7 +87,7 @@ unpack_debs $arch "$stage/kernel" "$image_package"
 version=$(ls "$stage/kernel/lib/modules"); modules=$stage/modules/lib/modules/$version; mkdir -p "$modules"
 src=$stage/kernel/lib/modules/$version
 # The modules a container host needs: buses, disks (block has t10-pi, which sd_mod and nvme need), wired network, file systems, netfilter. No graphics, sound, wireless.
-(cd "$src" && find kernel -name '*.ko' | grep -E '^kernel/(lib|crypto|arch|block|fs/(overlayfs|squashfs|erofs|fat|nls|ext4|jbd2|fuse|efivarfs|mbcache|crypto)|fs/[a-z0-9_]*\.ko|net/(802|8021q|llc|bridge|core|ipv4|ipv6|netfilter|packet|sched|xfrm|unix|key)|drivers/(ata|block|nvme|scsi|mmc|md|virtio|watchdog|rtc|usb/(core|host|storage|common|dwc2|phy|roles)|char/hw_random|acpi|input/(evdev|keyboard)|hid/(hid|usbhid|hid-generic)|net/(virtio_net|veth|tun|macvlan|ipvlan|vxlan|bridge|dummy|net_failover|mdio|phy|usb|ethernet/(intel|realtek|amd/xgbe|broadcom|marvell|stmicro|cadence))|firmware|i2c/busses|gpio|thermal|power|bus|clk|soc|reset|phy|pinctrl|regulator|dma|iommu|mailbox|spi|pci|hwmon|leds))' \
+(cd "$src" && find kernel -name '*.ko' | grep -E '^kernel/(lib|crypto|arch|block|fs/(overlayfs|squashfs|erofs|fat|nls|ext4|jbd2|fuse|efivarfs|mbcache|crypto)|fs/[a-z0-9_]*\.ko|net/(802|8021q|llc|bridge|core|ipv4|ipv6|netfilter|packet|sched|xfrm|unix|key)|drivers/(ata|block|nvme|scsi|mmc|md|virtio|watchdog|rtc|usb/(core|host|storage|common|dwc2|phy|roles)|char/hw_random|acpi|input/(evdev|keyboard)|hid/(hid|usbhid|hid-generic)|net/(virtio_net|veth|tun|macvlan|ipvlan|vxlan|bridge|dummy|net_failover|mdio|phy|usb|ethernet/(intel|realtek|amd/xgbe|broadcom|marvell|stmicro|cadence))|firmware|i2c/(busses|i2c-smbus)|gpio|thermal|power|bus|clk|soc|reset|phy|pinctrl|regulator|dma|iommu|mailbox|spi|pci|hwmon|leds))' \
   | grep -Ev '/(sound|media|infiniband|iwlwifi|kvm|ipset|ipvs|bcache|nvme/target|scsi_debug|iscsi|ipr|libsas|raid456|dm-vdo|mhi|qla|lpfc|mpt3sas|megaraid|bfa|qed|csiostor|cxgb|bnx2|aacraid|be2iscsi|fnic|hpsa|smartpqi|mpi3mr|elx|pm8001|aic7|aic94|isci|mvsas|ice|i40e|iavf|fm10k|liquidio|drbd|rbd)' \
   | tar -c -T - -f - | tar -x -C "$modules")
 cp "$src"/modules.builtin "$src"/modules.builtin.modinfo "$src"/modules.order "$modules/"
@@ -120,7 +120,7 @@ case $board in
   genericx86-64)   # what grub-install would make for a disk whose first partition is the boot partition
     cp "$boot/grub/i386-pc/boot.img" "$out/"
     "$stage/boot/usr/bin/grub-mkimage" -O i386-pc -d "$boot/grub/i386-pc" -p '(hd0,msdos1)/boot/grub' -o "$out/core.img" \
-      biosdisk part_msdos fat normal configfile loadenv test linux echo boot ;;
+      biosdisk part_msdos fat normal configfile loadenv test linux echo boot sleep reboot ;;   # what our grub.cfg says; there are no modules on the disk
 esac
 
 for p in "${packages[@]}"; do

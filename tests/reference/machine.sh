@@ -30,7 +30,8 @@ case $(value firmware) in
   ovmf) pflash /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_VARS_4M.fd ;;
   aavmf) pflash /usr/share/AAVMF/AAVMF_CODE.fd /usr/share/AAVMF/AAVMF_VARS.fd ;;
   seabios) ;;
-  u-boot/qemu_arm64) options+=(-bios "$OSBUILD_WORK/firmware/qemu_arm64.bin") ;;
+  # Without ACPI the power button is a GPIO key, which Debian's cloud kernel has no driver for; a keyboard has a power key too.
+  u-boot/qemu_arm64) options+=(-bios "$OSBUILD_WORK/firmware/qemu_arm64.bin" -device virtio-keyboard-pci) ;;
   u-boot/rpi_3) options+=(-serial "file:$folder/firmware.log" -kernel "$OSBUILD_WORK/firmware/rpi_3.bin" -dtb "$OSBUILD_WORK/firmware/rpi_3-bcm2837-rpi-3-b.dtb") ;;
   none) ;;
 esac

@@ -36,30 +36,30 @@ internal static class InitramfsMaker
     private const int Level = 1;
     private const int Directory = 0x1ED, Program = 0x1ED, Plain = 0x1A4;
 
-    /// <summary>The first archive: /init.</summary>
-    public static byte[] Supervisor(InputFile supervisor, long time) =>
-        Pack([(new() { Path = "init", Kind = NodeKind.File, Mode = Program, ModifiedAt = time, Size = supervisor.Size }, () => supervisor.Open())], supervisor.Size);
+    /// <summary>The first archive: /init. The second goes behind it, into the same memory.</summary>
+    public static MemoryStream Supervisor(InputFile supervisor, long time)
+    {
+        // About half, and room for what comes behind it: memory that has to grow is there twice.
+        var packed = new MemoryStream((int)(supervisor.Size / 2) + (3 << 20));
+        Pack([(new() { Path = "init", Kind = NodeKind.File, Mode = Program, ModifiedAt = time, Size = supervisor.Size }, () => supervisor.Open())], packed);
+        return packed;
+    }
 
-    /// <summary>The second archive: everything else.</summary>
-    public static byte[] Rest(InitramfsContent content) => Pack(Entries(content), content.Modules.Sum(m => m.Content.LongLength));
+    /// <summary>The second archive: everything else. It is written behind what is there.</summary>
+    public static void Rest(InitramfsContent content, MemoryStream packed) => Pack(Entries(content), packed);
 
     // As a stream: the root is being written meanwhile, and both must not need the memory of the whole archive.
-    private static byte[] Pack(IEnumerable<(Node Node, Func<Stream> Open)> entries, long about)
+    private static void Pack(IEnumerable<(Node Node, Func<Stream> Open)> entries, MemoryStream packed)
     {
-        var packed = new MemoryStream((int)(about / 2));
-        using (var encoder = Codecs.OpenOneZstdFrame(packed, Level))
+        using var encoder = Codecs.OpenOneZstdFrame(packed, Level);
+        var cpio = new CpioWriter(encoder);
+        foreach (var (node, open) in entries)
         {
-            var cpio = new CpioWriter(encoder);
-            foreach (var (node, open) in entries)
-            {
-                using var bytes = open();
-                cpio.Add(node, bytes);
-            }
-
-            cpio.Finish();
+            using var bytes = open();
+            cpio.Add(node, bytes);
         }
 
-        return packed.ToArray();
+        cpio.Finish();
     }
 
     /// <summary>Everything in the second, parents before children, in an order that depends on nothing but the names.</summary>

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using OsBuild.Images.Compression;
@@ -10,29 +9,37 @@ namespace OsBuild.ImageBuilder.Building;
 /// written to after all is decoded again, and few pieces are open at a time, so that memory does not grow with the image.</summary>
 internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, long size) : ImageStore
 {
-    private const int MostOpen = 5;
+    // An encoder that has nothing to do costs as much memory as one that has, and one writer does not keep more than this many busy.
+    private static readonly int Encoders = Math.Min(Environment.ProcessorCount, 4);
+    private static readonly int MostOpen = Encoders + 2;
     private readonly object _gate = new();
     private readonly PieceCodec _codec = Codecs.OpenPieces(codec, level);
     private readonly Dictionary<int, Piece> _pieces = [];
+    private readonly Queue<Piece> _passed = new();
     private readonly Stack<byte[]> _free = new();
     private int _open, _working;
     private long _heapEnd, _uses;
     private Exception? _failure;
 
-    private sealed class Piece
+    private sealed class Piece(int length)
     {
+        /// <summary>Bytes of it that belong to the image.</summary>
+        public int Length { get; } = length;
+
         /// <summary>Its bytes, while it is open.</summary>
         public byte[]? Raw { get; set; }
 
-        /// <summary>Where it lies in the heap while it is not open: encoded, or as it is.</summary>
+        /// <summary>Where it lies in the heap, encoded or as it is; -1 when it does not, or not as it is now.</summary>
         public long At { get; set; } = -1;
 
+        /// <summary>Its parts in the heap, when it lies there encoded.</summary>
         public IReadOnlyList<(int Length, EncodedPiece Piece)>? Encoded { get; set; }
 
         public int Writes { get; set; }
 
         public long LastUse { get; set; }
 
+        /// <summary>Waits for an encoder or is with one.</summary>
         public bool InWork { get; set; }
 
         public string? Digest { get; set; }
@@ -51,7 +58,7 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
                 var piece = Open(number);
                 bytes[..some].CopyTo(piece.Raw.AsSpan(offset));
                 piece.Writes++;
-                piece.Digest = null;
+                (piece.At, piece.Encoded, piece.Digest) = (-1, null, null);
             }
 
             bytes = bytes[some..];
@@ -80,7 +87,7 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
     private Piece Open(int number)
     {
         if (_failure is not null) throw new IOException(_failure.Message, _failure);
-        if (!_pieces.TryGetValue(number, out var piece)) _pieces[number] = piece = new();
+        if (!_pieces.TryGetValue(number, out var piece)) _pieces[number] = piece = new(LengthOf(number));
         piece.LastUse = ++_uses;
         if (piece.Raw is not null) return piece;
         while (_open >= MostOpen)
@@ -89,22 +96,32 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
             else PutAside();
         }
 
-        var raw = _free.TryPop(out var used) ? used : GC.AllocateUninitializedArray<byte>(PieceSize);
+        var raw = Room();
         _open++;
         if (piece.At < 0) Array.Clear(raw);
-        else if (piece.Encoded is { } encoded) Decode(encoded, piece.At, raw);
-        else ReadHeap(raw, piece.At);
-        (piece.Raw, piece.At, piece.Encoded) = (raw, -1, null);
+        else Fetch(piece, raw);
+        piece.Raw = raw;
         return piece;
+    }
+
+    private byte[] Room() => _free.TryPop(out var used) ? used : GC.AllocateUninitializedArray<byte>(PieceSize);
+
+    private void Fetch(Piece piece, byte[] raw)
+    {
+        if (piece.Encoded is { } encoded) Decode(encoded, piece.At, raw);
+        else ReadHeap(raw, piece.At);
     }
 
     /// <summary>Lets the piece go that was not used for longest, as it is: it is not full, so it will be written to again.</summary>
     private void PutAside()
     {
         var piece = _pieces.Values.Where(p => p.Raw is not null).MinBy(p => p.LastUse)!;
-        piece.At = _heapEnd;
-        RandomAccess.Write(heap, piece.Raw, _heapEnd);
-        _heapEnd += PieceSize;
+        if (piece.At < 0)
+        {
+            piece.At = Reserve(PieceSize);
+            RandomAccess.Write(heap, piece.Raw, piece.At);
+        }
+
         Close(piece);
     }
 
@@ -115,45 +132,66 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
         _open--;
     }
 
+    private long Reserve(long length) => (_heapEnd += length) - length;
+
     public override void Passed(int piece)
     {
         lock (_gate)
         {
-            if (!_pieces.TryGetValue(piece, out var found) || found.Raw is null || found.InWork) return;
+            if (!_pieces.TryGetValue(piece, out var found) || found.Raw is null || found.InWork || found.At >= 0) return;
             found.InWork = true;
+            _passed.Enqueue(found);
+            if (_working == Encoders) return;
             _working++;
-            var (writes, raw) = (found.Writes, found.Raw);
-            Task.Run(() => Pack(found, writes, raw, LengthOf(piece)));
+            Task.Run(PackPassed);
         }
     }
 
-    private void Pack(Piece piece, int writes, byte[] raw, int length)
+    private void PackPassed()
     {
-        try
+        while (true)
         {
-            var digest = Convert.ToHexStringLower(SHA256.HashData(raw.AsSpan(0, length)));
-            var encoded = Encode(raw.AsSpan(0, length));
+            Piece? piece;
             lock (_gate)
             {
-                // Written to meanwhile: it is full, but not yet what it will be.
-                if (piece.Writes != writes) return;
-                piece.Digest = digest;
-                PutEncoded(piece, encoded);
-                Close(piece);
+                if (!_passed.TryDequeue(out piece))
+                {
+                    _working--;
+                    Monitor.PulseAll(_gate);
+                    return;
+                }
             }
-        }
-        catch (Exception e)
-        {
-            lock (_gate) _failure ??= e;
-        }
-        finally
-        {
+
+            try
+            {
+                Pack(piece);
+            }
+            catch (Exception e)
+            {
+                lock (_gate) _failure ??= e;
+            }
+
             lock (_gate)
             {
                 piece.InWork = false;
-                _working--;
                 Monitor.PulseAll(_gate);
             }
+        }
+    }
+
+    private void Pack(Piece piece)
+    {
+        int writes;
+        byte[] raw;
+        lock (_gate) (writes, raw) = (piece.Writes, piece.Raw!);
+        var digest = Convert.ToHexStringLower(SHA256.HashData(raw.AsSpan(0, piece.Length)));
+        var (at, encoded) = Keep(Encode(raw.AsSpan(0, piece.Length)));
+        lock (_gate)
+        {
+            // Written to meanwhile: it is full, but not yet what it will be.
+            if (piece.Writes != writes) return;
+            (piece.At, piece.Encoded, piece.Digest) = (at, encoded, digest);
+            Close(piece);
         }
     }
 
@@ -164,18 +202,20 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
         return encoded;
     }
 
-    private void PutEncoded(Piece piece, IReadOnlyList<EncodedPiece> encoded)
+    /// <summary>Puts the parts of a piece into the heap; what the end of the file needs of them stays.</summary>
+    private (long At, IReadOnlyList<(int Length, EncodedPiece Piece)> Encoded) Keep(List<EncodedPiece> encoded)
     {
-        piece.At = _heapEnd;
+        long at;
+        lock (_gate) at = Reserve(encoded.Sum(e => (long)e.Bytes.Length));
+        var to = at;
         foreach (var part in encoded)
         {
-            RandomAccess.Write(heap, part.Bytes.Span, _heapEnd);
-            _heapEnd += part.Bytes.Length;
+            RandomAccess.Write(heap, part.Bytes.Span, to);
+            to += part.Bytes.Length;
             _codec.Release(part);
         }
 
-        // The bytes are in the heap now; what the end of the file needs of them stays.
-        piece.Encoded = [.. encoded.Select(e => (e.Bytes.Length, e with { Bytes = default }))];
+        return (at, [.. encoded.Select(e => (e.Bytes.Length, e with { Bytes = default }))]);
     }
 
     private void ReadHeap(Span<byte> bytes, long at)
@@ -231,23 +271,17 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
             if (_failure is not null) throw new IOException(_failure.Message, _failure);
         }
 
-        var count = (int)((size + PieceSize - 1) / PieceSize);
         var step = progress.Begin("compress", size);
-        // What is open is encoded on all cores; there are few of them.
-        Parallel.ForEach(_pieces.Values.Where(p => p.Raw is not null).ToList(), new ParallelOptions { CancellationToken = cancel, MaxDegreeOfParallelism = Environment.ProcessorCount }, piece =>
-        {
-            var number = _pieces.First(p => p.Value == piece).Key;
-            var encoded = Encode(piece.Raw.AsSpan(0, LengthOf(number)));
-            lock (_gate) PutEncoded(piece, encoded);
-        });
+        PackRest(cancel);
+        var count = (int)((size + PieceSize - 1) / PieceSize);
         List<EncodedPiece>? zeros = null;
+        var buffer = new byte[1 << 20];
         _codec.Begin(target);
         for (var number = 0; number < count; number++)
         {
             cancel.ThrowIfCancellationRequested();
-            if (!_pieces.TryGetValue(number, out var piece)) Emit(target, LengthOf(number) < PieceSize ? Encode(new byte[LengthOf(number)]) : zeros ??= Encode(new byte[PieceSize]));
-            else if (piece.Encoded is { } encoded) Copy(target, encoded, piece.At);
-            else Emit(target, Encode(PutAsideBytes(piece, number)));
+            if (_pieces.TryGetValue(number, out var piece)) Copy(target, piece.Encoded!, piece.At, buffer);
+            else Emit(target, LengthOf(number) < PieceSize ? Encode(new byte[LengthOf(number)]) : zeros ??= Encode(new byte[PieceSize]));
             step.At((number + 1L) * PieceSize);
         }
 
@@ -255,11 +289,35 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
         step.End();
     }
 
-    private byte[] PutAsideBytes(Piece piece, int number)
+    /// <summary>Encodes what never was full: pieces that are open, and those put aside.</summary>
+    private void PackRest(CancellationToken cancel)
     {
-        var raw = new byte[PieceSize];
-        ReadHeap(raw, piece.At);
-        return raw[..LengthOf(number)];
+        var rest = _pieces.Values.Where(p => p.Encoded is null).OrderBy(p => p.Raw is null).ToList();
+        try
+        {
+            Parallel.ForEach(rest, new ParallelOptions { CancellationToken = cancel, MaxDegreeOfParallelism = Encoders }, PackLate);
+        }
+        catch (AggregateException e)
+        {
+            throw new IOException(e.InnerExceptions[0].Message, e);
+        }
+    }
+
+    private void PackLate(Piece piece)
+    {
+        var raw = piece.Raw;
+        if (raw is null)
+        {
+            lock (_gate) raw = Room();
+            Fetch(piece, raw);
+        }
+
+        (piece.At, piece.Encoded) = Keep(Encode(raw.AsSpan(0, piece.Length)));
+        lock (_gate)
+        {
+            if (piece.Raw is not null) Close(piece);
+            else _free.Push(raw);
+        }
     }
 
     private void Emit(Stream target, List<EncodedPiece> encoded)
@@ -271,16 +329,16 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
         }
     }
 
-    private void Copy(Stream target, IReadOnlyList<(int Length, EncodedPiece Piece)> encoded, long at)
+    private void Copy(Stream target, IReadOnlyList<(int Length, EncodedPiece Piece)> encoded, long at, byte[] buffer)
     {
-        foreach (var (length, part) in encoded)
+        foreach (var (_, part) in encoded) _codec.Next(part);
+        for (long left = encoded.Sum(e => (long)e.Length); left > 0;)
         {
-            _codec.Next(part);
-            var bytes = ArrayPool<byte>.Shared.Rent(length);
-            ReadHeap(bytes.AsSpan(0, length), at);
-            target.Write(bytes, 0, length);
-            ArrayPool<byte>.Shared.Return(bytes);
-            at += length;
+            var some = buffer.AsSpan(0, (int)Math.Min(buffer.Length, left));
+            ReadHeap(some, at);
+            target.Write(some);
+            at += some.Length;
+            left -= some.Length;
         }
     }
 

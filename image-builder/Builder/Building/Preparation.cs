@@ -119,7 +119,7 @@ internal static class Preparation
     /// <param name="root">The root that was written, to take the modules from; null to take them from where they came.</param>
     /// <param name="supervisor">Its first part, which is under way already.</param>
     /// <param name="problems">Where the problem goes.</param>
-    public static Source? Initramfs(PlanInputs inputs, ElfDynamic? program, IFileSystem? root, Task<byte[]> supervisor, Problems problems)
+    public static Source? Initramfs(PlanInputs inputs, ElfDynamic? program, IFileSystem? root, Task<MemoryStream> supervisor, Problems problems)
     {
         var (deploy, rootfs) = (inputs.Deploy, inputs.Rootfs);
         if (deploy.Initramfs is { } given) return new Source.FromFile(given);
@@ -134,20 +134,21 @@ internal static class Preparation
         var entries = root is not null ? Written(root, modules, rootfs, order)
             : modules.InRootfs ? RootfsReader.Entries(deploy.Rootfs.Open(), deploy.RootfsType)
             : ModuleArchive.Read(deploy.Modules!);
-        var rest = InitramfsMaker.Rest(new()
+        var archives = supervisor.GetAwaiter().GetResult();
+        InitramfsMaker.Rest(new()
         {
             Libraries = libraries,
             KernelVersion = modules.Version,
             Modules = ModuleArchive.Take(entries, modules.Version, order),
             Name = $"{deploy.Image} for {inputs.Board.Name}",
             Time = inputs.Time,
-        });
-        return new Source.Made((byte[])[.. supervisor.GetAwaiter().GetResult(), .. rest]);
+        }, archives);
+        return new Source.Made(archives.GetBuffer().AsMemory(0, (int)archives.Length));
     }
 
     /// <summary>Begins with the part of the initramfs that depends on no other input, on another thread; empty when none will be made.</summary>
-    public static Task<byte[]> BeginInitramfs(Material material) => material.Deploy.Initramfs is not null || material.Board.InitramfsModules.Count == 0
-        ? Task.FromResult<byte[]>([])
+    public static Task<MemoryStream> BeginInitramfs(Material material) => material.Deploy.Initramfs is not null || material.Board.InitramfsModules.Count == 0
+        ? Task.FromResult(new MemoryStream())
         : Task.Run(() => InitramfsMaker.Supervisor(material.User.Supervisor!, material.Time));
 
     private static IEnumerable<TreeEntry> Written(IFileSystem root, ModuleSet modules, RootfsFacts rootfs, IReadOnlyList<string> order)

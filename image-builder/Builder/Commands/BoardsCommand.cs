@@ -31,7 +31,7 @@ internal static class BoardsCommand
         foreach (var problem in problems)
         {
             if (json) output.WriteLine(Object(w => { w.WriteString("result", "refused"); w.WriteString("message", problem); }));
-            else errors.WriteLine(problem);
+            else errors.WriteLine($"error: {problem}");
         }
 
         if (one is null) return 2;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 using OsBuild.ImageBuilder.Boards;
 using OsBuild.ImageBuilder.Building;
 using OsBuild.ImageBuilder.Facts;
@@ -11,6 +12,18 @@ namespace OsBuild.ImageBuilder.Commands;
 internal sealed class CommandTree(string version, Stream standardOutput, TextWriter output, TextWriter errors, bool terminal, long now, CancellationToken cancel)
 {
     private readonly Option<bool> _json = new("--json") { Description = "One JSON object per line instead of text.", Recursive = true };
+
+    /// <summary>Runs what was typed; exit code 2 when it cannot be understood.</summary>
+    public int Run(IReadOnlyList<string> arguments)
+    {
+        var parsed = Root().Parse(arguments);
+        // Nothing typed is a question; a slip of the hand is answered with what is wrong, not with a page of help.
+        var slip = parsed.Errors.Count > 0 && arguments.Count > 0;
+        if (slip && parsed.Action is ParseErrorAction action) action.ShowHelp = false;
+        var code = parsed.Invoke(new InvocationConfiguration { Output = output, Error = errors });
+        if (slip) errors.WriteLine($"`{string.Join(' ', (string[])["image-builder", .. parsed.CommandResult.Command is RootCommand ? [] : (string[])[parsed.CommandResult.Command.Name], "--help"])}` shows what can be typed.");
+        return parsed.Errors.Count > 0 ? 2 : code;
+    }
 
     public RootCommand Root()
     {

@@ -102,6 +102,7 @@ internal static class ImageCommands
         var node = Existing(fileSystem, partition, from);
         var name = node.Path.Length == 0 ? partition : node.Name;
         var target = Path.Combine(to, name);
+        if (File.Exists(to)) throw new RefusedException($"--output {to} is a file; give a folder.");
         if (File.Exists(target) || Directory.Exists(target)) throw new RefusedException($"{target} is there already; give another folder with --output.");
         Directory.CreateDirectory(to);
         long files = 0, bytes = 0, left = 0;

@@ -42,7 +42,7 @@ internal static class DeployReader
             Overlays = Trees(search, board.Artifacts.Overlays, "The device tree overlay", problems),
             BootFiles = BootFiles(search, board, problems),
             YoctoBootFiles = yoctos,
-            Notes = [.. notes, .. WksNotes(listing, rootfs.Value.Name.Image, board, problems)],
+            Notes = [.. notes, .. new WksReader(listing, testData).Read(rootfs.Value.Name.Image, problems) is var (name, wks) ? WksHints.Notes(name, wks, board) : []],
             Blobs = Blobs(search, board, problems),
         });
         if (rootfsFile is not null && kernelFacts is not null) return content();
@@ -52,11 +52,6 @@ internal static class DeployReader
         _ = Blobs(search, board, problems);
         return null;
     }
-
-    // IMAGE_BASENAME-NAME.wks (image_types_wic.bbclass); a template only, for others are not deployed.
-    private static IReadOnlyList<string> WksNotes(DeployListing listing, string image, Board board, Problems problems) =>
-        listing.Match(image + "-*.wks").FirstOrDefault() is { } entry && InputFile.From(entry, problems) is { } file
-            ? WksHints.Notes(file.Name, WksFile.Parse(System.Text.Encoding.UTF8.GetString(file.Head(1 << 20))), board) : [];
 
     private static TestData TestDataOf(YoctoName? rootfs, ArtifactSearch search, Problems problems)
     {

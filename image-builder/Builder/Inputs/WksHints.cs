@@ -14,6 +14,7 @@ internal static class WksHints
     public static IReadOnlyList<string> Notes(string name, WksFile wks, Board board)
     {
         List<string> notes = [$"{name} is the layout of the build's wic image; the layout of board {board.Name} is used, what follows is where the two differ."];
+        notes.AddRange(wks.Unread);
         foreach (var part in wks.Parts) notes.AddRange(part.RawFile is { } file ? Raw(part, file, board) : Partition(part, board));
         var words = wks.Append?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? [];
         // What our own command line decides: the root, its way of being mounted, and the consoles, which the board knows.
@@ -27,9 +28,9 @@ internal static class WksHints
     {
         var found = board.Firmware.FirstOrDefault(b => b.Files.Any(f => f == file || DeployListing.IsGlob(f) && System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(f, file, ignoreCase: false)));
         if (found is null)
-            yield return $"line {part.Line}: it copies {file} onto the disk, which the board does not; if it boots from that, add it to firmware of the board file.";
+            yield return $"{part.Where}: it copies {file} onto the disk, which the board does not; if it boots from that, add it to firmware of the board file.";
         else if (part.Offset is { } wanted && found.Place is BlobPlace.AtOffset at && at.Offset != wanted)
-            yield return $"line {part.Line}: it puts {file} at byte {wanted}, the board puts it at {at.Offset}; correct one of the two.";
+            yield return $"{part.Where}: it puts {file} at byte {wanted}, the board puts it at {at.Offset}; correct one of the two.";
     }
 
     private static IEnumerable<string> Partition(WksPart part, Board board)
@@ -38,11 +39,11 @@ internal static class WksHints
         var what = part.MountPoint ?? part.Label ?? "a partition without a name";
         if (role is not { } known || board.Partition(known) is not { } ours)
         {
-            if (part.Offset is null && part.MountPoint is not "swap") yield return $"line {part.Line}: {what} is not made; data that must outlive an update belongs into a volume of a container.";
+            if (part.Offset is null && part.MountPoint is not "swap") yield return $"{part.Where}: {what} is not made; data that must outlive an update belongs into a volume of a container.";
             yield break;
         }
 
-        if (part.Size > ours.Size) yield return $"line {part.Line}: {what} has {new ByteSize(part.Size.Value)} there and {new ByteSize(ours.Size)} on the board; give the board file a larger {ours.Name} if that does not do.";
-        if (part.MountOptions is { } options && options != "defaults") yield return $"line {part.Line}: {what} is mounted with {options} there; the supervisor mounts as it always does.";
+        if (part.Size > ours.Size) yield return $"{part.Where}: {what} has {new ByteSize(part.Size.Value)} there and {new ByteSize(ours.Size)} on the board; give the board file a larger {ours.Name} if that does not do.";
+        if (part.MountOptions is { } options && options != "defaults") yield return $"{part.Where}: {what} is mounted with {options} there; the supervisor mounts as it always does.";
     }
 }

@@ -1,4 +1,5 @@
 using OsBuild.ImageBuilder.Facts;
+using OsBuild.ImageBuilder.Inputs;
 using OsBuild.Images.Compression;
 using OsBuild.Images.Ext4;
 using OsBuild.Images.Fat;
@@ -43,7 +44,13 @@ internal sealed class OpenImage : IDisposable
     public static OpenImage Open(string path, bool write = false)
     {
         if (Directory.Exists(path)) throw new RefusedException($"{path} is a directory; give an image file.");
-        if (!File.Exists(path)) throw new RefusedException($"There is no image {path}.");
+        if (!File.Exists(path))
+        {
+            var folder = Path.GetDirectoryName(Path.GetFullPath(path));
+            var siblings = Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.img").Select(f => Path.GetFileName(f)) : [];
+            throw new RefusedException($"There is no image {path}{Nearest.Hint(Path.GetFileName(path), siblings)}.");
+        }
+
         if (write && MountOf(path) is { } mount) throw new RefusedException($"{path} is mounted at {mount}; unmount it first, then configure it again.");
         FileStream file;
         try
@@ -61,7 +68,7 @@ internal sealed class OpenImage : IDisposable
             Span<byte> head = stackalloc byte[Codecs.HeaderSize];
             var got = disk.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
             if (Codecs.Detect(head[..got]) is var codec and not Codec.None)
-                throw new RefusedException($"{path} is compressed ({codec}) and can only be read in place when it is not; decompress it first, or build it without --compress.");
+                throw new RefusedException($"{path} is compressed ({codec.ToString().ToLowerInvariant()}) and can only be read in place when it is not; decompress it first, or build it without --compress.");
             var table = PartitionTable.Read(disk, 512) ?? PartitionTable.Read(disk, 4096);
             return new OpenImage(file, disk, table ?? throw new RefusedException($"{path} has no partition table; it is not an image of a disk."));
         }

@@ -29,21 +29,26 @@ internal static class TreeMap
         while (node.Below is [{ Below.Count: > 0 } only]) node = only with { Name = $"{node.Name}/{only.Name}" };
         var name = path.Length == 0 ? node.Name : $"{path}/{node.Name}";
         var leaf = node.Below.Count == 0;
-        svg.Append(CultureInfo.InvariantCulture, $"<g><title>{WebUtility.HtmlEncode(name)} {new ByteSize(node.Size)}</title><rect x=\"{x:0.#}\" y=\"{y:0.#}\" width=\"{w:0.#}\" height=\"{h:0.#}\" fill=\"{(leaf ? Colours : Pale)[colour]}\" stroke=\"#555\" stroke-width=\"0.5\"/>");
-        var label = h > Label + 2 ? Fit(node, (int)((w - 6) / CharWidth)) : "";
-        if (label.Length > 0) svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x + 3:0.#}\" y=\"{y + 11:0.#}\">{WebUtility.HtmlEncode(label)}</text>");
+        svg.Append(CultureInfo.InvariantCulture, $"<g><title>{WebUtility.HtmlEncode(name)} {new ByteSize(node.Size)}</title><rect x=\"{x:0.#}\" y=\"{y:0.#}\" width=\"{w:0.#}\" height=\"{h:0.#}\" fill=\"{(leaf ? Colours : Pale)[colour]}\" stroke=\"{(leaf ? "#fff" : "#8a949c")}\" stroke-width=\"0.6\"/>");
+        var lines = h > Label + 2 ? Fit(node, (int)((w - 6) / CharWidth), leaf && h > 2 * Label) : [];
+        for (var i = 0; i < lines.Count; i++) svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x + 3:0.#}\" y=\"{y + 11 + (i * Label):0.#}\">{WebUtility.HtmlEncode(lines[i])}</text>");
         svg.Append("</g>\n");
-        var top = label.Length > 0 ? Label : 0;
+        var top = lines.Count > 0 ? Label : 0;
         Squarify(svg, [.. node.Below.Where(b => b.Size > 0)], x + 1, y + top, w - 2, h - top - 1, total, colour, name);
     }
 
-    /// <summary>Name and size as far as there is room: the size goes first, then the end of the name; nothing when that would tell nothing.</summary>
-    internal static string Fit(SizeNode node, int room)
+    /// <summary>Name and size as far as there is room: in one line, or the size in a second one; then the size goes first, then the end of the name;
+    /// nothing when that would tell nothing.</summary>
+    /// <param name="node">What the label is for.</param>
+    /// <param name="room">Letters for which a line has room.</param>
+    /// <param name="two">True when there is room for two lines.</param>
+    internal static IReadOnlyList<string> Fit(SizeNode node, int room, bool two = false)
     {
-        var both = $"{node.Name} {new ByteSize(node.Size)}";
-        if (both.Length <= room) return both;
-        if (node.Name.Length <= room) return node.Name;
-        return room >= 5 ? node.Name[..(room - 1)] + "…" : "";
+        var size = new ByteSize(node.Size).ToString();
+        if (node.Name.Length + 1 + size.Length <= room) return [$"{node.Name} {size}"];
+        var name = node.Name.Length <= room ? node.Name : room >= 5 ? node.Name[..(room - 1)] + "…" : "";
+        if (name.Length == 0) return [];
+        return two && size.Length <= room ? [name, size] : [name];
     }
 
     // Rows are filled along the shorter side for as long as that makes their worst rectangle more square.

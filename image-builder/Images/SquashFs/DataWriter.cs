@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Numerics;
 using System.Security.Cryptography;
 
 namespace OsBuild.Images.SquashFs;
@@ -25,10 +26,11 @@ internal sealed class FileRecord
 internal sealed class DataWriter(Stream target, long origin, SquashFsOptions options, BlockEncoder encoder)
 {
     // Larger files would have to be held in memory to find out that they were there before.
-    private const int LargestKnown = 8 << 20;
+    private const int LargestKnown = 4 << 20;
 
     private readonly Queue<(Task<(byte[] Bytes, int Length, bool Stored)> Encoded, Action<long, uint> Place)> _running = new();
     private readonly Dictionary<Sha256Key, FileRecord> _known = [];
+    private byte[] _content = [];
     private byte[] _fragment = ArrayPool<byte>.Shared.Rent(options.BlockSize);
     private int _fragmentFilled;
 
@@ -48,8 +50,9 @@ internal sealed class DataWriter(Stream target, long origin, SquashFsOptions opt
             return record;
         }
 
-        var buffer = ArrayPool<byte>.Shared.Rent((int)size);
-        var bytes = buffer.AsSpan(0, (int)size);
+        // One room for all: a pool would keep one of each size.
+        if (_content.Length < size) _content = GC.AllocateUninitializedArray<byte>((int)BitOperations.RoundUpToPowerOf2((uint)size));
+        var bytes = _content.AsSpan(0, (int)size);
         content.ReadExactly(bytes);
         var hash = SHA256.HashData(bytes);
         var key = new Sha256Key(BitConverter.ToUInt128(hash), BitConverter.ToUInt128(hash, 16));
@@ -61,7 +64,6 @@ internal sealed class DataWriter(Stream target, long origin, SquashFsOptions opt
             else for (var at = 0; at < bytes.Length; at += options.BlockSize) WriteBlock(record, bytes[at..Math.Min(bytes.Length, at + options.BlockSize)]);
         }
 
-        ArrayPool<byte>.Shared.Return(buffer);
         return twin;
     }
 

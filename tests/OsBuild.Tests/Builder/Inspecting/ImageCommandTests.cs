@@ -14,9 +14,7 @@ public sealed class ImageCommandTests
         using var output = new StringWriter { NewLine = "\n" };
         using var errors = new StringWriter { NewLine = "\n" };
         using var bytes = new MemoryStream();
-        var parsed = new CommandTree("test", bytes, output, errors, false, 1711929600, CancellationToken.None).Root().Parse(arguments);
-        Assert.Empty(parsed.Errors);
-        var code = parsed.Invoke();
+        var code = new CommandTree("test", bytes, output, errors, false, 1711929600, CancellationToken.None).Run(arguments);
         return (code, output + Encoding.UTF8.GetString(bytes.ToArray()), errors.ToString());
     }
 
@@ -101,7 +99,47 @@ public sealed class ImageCommandTests
         Assert.Equal((2, "", $"error: {text} has no partition table; it is not an image of a disk.\n"), Run("inspect", text));
         Assert.Equal((2, "", $"error: There is no image {text}2.\n"), Run("inspect", text + "2"));
         var rootfs = fixture.At(DeployFixture.Rootfs);
-        Assert.Equal((2, "", $"error: {rootfs} is compressed (Zstd) and can only be read in place when it is not; decompress it first, or build it without --compress.\n"), Run("inspect", rootfs));
+        Assert.Equal((2, "", $"error: {rootfs} is compressed (zstd) and can only be read in place when it is not; decompress it first, or build it without --compress.\n"), Run("inspect", rootfs));
+    }
+
+    [Fact]
+    public void An_image_is_named_that_may_have_been_meant()
+    {
+        using var fixture = new DeployFixture();
+        var image = Build(fixture);
+        Assert.Equal((2, "", $"error: There is no image {image[..^5]}.img; near it is {Path.GetFileName(image)}.\n"), Run("inspect", image[..^5] + ".img"));
+    }
+
+    [Fact]
+    public void Places_where_nothing_can_be_made_are_refused_before_anything_is_read()
+    {
+        using var fixture = new DeployFixture();
+        var image = Build(fixture);
+        Assert.Equal((2, "", $"error: --picture {fixture.Home}/no/size.svg cannot be made there: there is no folder {fixture.Home}/no; give the name of a file.\n"), Run("size", image, "--picture", $"{fixture.Home}/no/size.svg"));
+        Assert.Equal((2, "", $"error: --picture {fixture.Home} cannot be made there: it is a folder; give the name of a file.\n"), Run("size", image, "--picture", fixture.Home));
+        Assert.Equal((2, "", "error: --depth -1 is no number of levels; give 1 or more.\n"), Run("size", image, "--depth", "-1"));
+        Assert.Equal((2, "", $"error: --output {image} is a file; give a folder.\n"), Run("extract", image, "root-a", "/etc", "--output", image));
+    }
+
+    [Theory]
+    [InlineData("inspect a.img --jsn", "image-builder inspect")]
+    [InlineData("build qemux86-64", "image-builder build")]
+    [InlineData("build qemux86-64 --deploy d --compress bz2", "image-builder build")]
+    [InlineData("frob", "image-builder")]
+    public void A_slip_of_the_hand_is_told_in_a_few_lines(string command, string whose)
+    {
+        var (code, output, errors) = Run(command.Split(' '));
+        Assert.Equal(2, code);
+        Assert.EndsWith($"`{whose} --help` shows what can be typed.\n", errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("Usage:", output + errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Nothing_typed_shows_what_there_is()
+    {
+        var (code, output, _) = Run();
+        Assert.Equal(2, code);
+        Assert.Contains("check-board <FILE>", output, StringComparison.Ordinal);
     }
 
     [Fact]

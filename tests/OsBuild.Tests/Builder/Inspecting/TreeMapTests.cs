@@ -45,12 +45,16 @@ public sealed class TreeMapTests
     }
 
     [Theory]
-    [InlineData(30, "libcrypto.so.3 4.5 MiB")]
-    [InlineData(16, "libcrypto.so.3")]
-    [InlineData(8, "libcryp…")]
-    [InlineData(4, "")]
-    public void A_label_says_as_much_as_there_is_room_for(int room, string expected) =>
-        Assert.Equal(expected, TreeMap.Fit(File("libcrypto.so.3", 4718592), room));
+    [InlineData(30, false, "libcrypto.so.3 4.5 MiB")]
+    [InlineData(30, true, "libcrypto.so.3 4.5 MiB")]
+    [InlineData(16, false, "libcrypto.so.3")]
+    [InlineData(16, true, "libcrypto.so.3|4.5 MiB")]
+    [InlineData(8, false, "libcryp…")]
+    [InlineData(8, true, "libcryp…|4.5 MiB")]
+    [InlineData(6, true, "libcr…")]
+    [InlineData(4, true, "")]
+    public void A_label_says_as_much_as_there_is_room_for(int room, bool two, string expected) =>
+        Assert.Equal(expected, string.Join('|', TreeMap.Fit(File("libcrypto.so.3", 4718592), room, two)));
 
     [Fact]
     public void What_makes_up_most_of_an_image_is_drawn_in_several_colours()
