@@ -4,7 +4,7 @@ namespace OsBuild.OracleTests.Supervisor;
 /// or regains service; what the client lost is counted and printed, and with a hand-over it is nothing.</summary>
 public abstract class BadReleases(EngineFixture fixture, ITestOutputHelper output)
 {
-    /// <summary>A quarter of the kinds (1 to 4): a whole matrix is an hour, a part of it can be run by <c>-trait part=1</c>.</summary>
+    /// <summary>A quarter of the kinds (1 to 4): a whole matrix is an hour, a part of it can be run by <c>-preEnumerateTheories -trait part=1</c>.</summary>
     protected static IEnumerable<(string Kind, string Keys)> Part(int part) => Releases.Bad.Where((_, i) => i % 4 == part - 1);
 
     protected async Task TryAllAsync(string strategy, IEnumerable<(string Kind, string Keys)> kinds)

@@ -33,6 +33,9 @@ public sealed class EngineFixture : IAsyncDisposable
     /// <summary>Where images and volumes are; a test of full disks puts it on a small one.</summary>
     public string DataRoot { get; set; }
 
+    /// <summary>Further variables of the engine, from its next start on.</summary>
+    public IReadOnlyDictionary<string, string> Variables { get; set; } = new Dictionary<string, string>();
+
     public string Socket => Path.Combine(Directory, "docker.sock");
 
     internal async Task<EngineClient> ClientAsync()
@@ -79,8 +82,9 @@ public sealed class EngineFixture : IAsyncDisposable
         // Other runs on the same machine have other addresses. No iptables: engines in one network name space flush each other's rules; published
         // ports go through docker-proxy then.
         var pool = $"base=10.{20 + Environment.ProcessId % 200}.{number % 8 * 32}.0/19,size=26";
-        var start = new ProcessStartInfo("/bin/sh") { ArgumentList = { "-c", $"exec dockerd --data-root {DataRoot}/data --exec-root {Directory}/exec -H unix://{Socket} --pidfile {Directory}/pid --bridge none --iptables=false --ip6tables=false --storage-driver overlay2 --live-restore --default-address-pool {pool} --insecure-registry 127.0.0.0/8 --max-download-attempts 1 --shutdown-timeout 2 >>{Directory}/log 2>&1" } };
+        var start = new ProcessStartInfo("/bin/sh") { ArgumentList = { "-c", $"exec dockerd --data-root {DataRoot}/data --exec-root {Directory}/exec -H unix://{Socket} --pidfile {Directory}/pid --bridge none --iptables=false --ip6tables=false --storage-driver overlay2 --live-restore --default-address-pool {pool} --insecure-registry 127.0.0.0/8 --insecure-registry registry.invalid:5000 --max-download-attempts 1 --shutdown-timeout 2 >>{Directory}/log 2>&1" } };
         start.Environment["PATH"] += ":/usr/sbin:/sbin";
+        foreach (var (name, value) in Variables) start.Environment[name] = value;
         process = Process.Start(start)!;
     }
 

@@ -44,6 +44,36 @@ public sealed class EngineTrouble(EngineFixture fixture, ITestOutputHelper outpu
         await device.UntilRunningAsync("web");
     }
 
+    /// <summary>The registry's name means nothing here: what comes can only have come through the proxy of config.yaml.</summary>
+    [Fact]
+    public async Task S58_With_a_proxy_the_engine_downloads_through_it_and_without_it_no_more()
+    {
+        await using var registry = await Registry.StartAsync();
+        await using var proxy = new ForwardProxy("registry.invalid:5000", registry.Port);
+        await registry.PushAsync("far:1");
+        await registry.PushAsync("far:2");
+        var yaml = $"proxy: http://127.0.0.1:{proxy.Port}\nno-proxy: [127.0.0.1]\n";
+        await fixture.StopAsync(crash: false);
+        fixture.Variables = OsBuild.Supervisor.Identity.HostConfig.Parse(yaml, Assert.Fail).Proxy!.Environment;
+        await fixture.StartAsync();
+        using (var engine = await fixture.ClientAsync())
+        {
+            await engine.PullAsync("registry.invalid:5000/far:1", null, null, CancellationToken.None);
+            Assert.NotNull(await engine.InspectImageAsync("registry.invalid:5000/far:1", CancellationToken.None));
+            Assert.True(proxy.Requests > 0);
+            // What no-proxy names is asked directly.
+            var before = proxy.Requests;
+            await engine.PullAsync(registry.Name("far:2"), null, null, CancellationToken.None);
+            Assert.Equal(before, proxy.Requests);
+        }
+
+        await fixture.StopAsync(crash: false);
+        fixture.Variables = new Dictionary<string, string>();
+        await fixture.StartAsync();
+        using var without = await fixture.ClientAsync();
+        await Assert.ThrowsAnyAsync<Exception>(() => without.PullAsync("registry.invalid:5000/far:2", null, null, CancellationToken.None));
+    }
+
     [Fact, Trait("length", "long")]
     public async Task S48_An_engine_that_hangs_is_told_and_apps_serve_on()
     {
