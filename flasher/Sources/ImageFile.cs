@@ -10,8 +10,8 @@ namespace OsBuild.Flasher.Sources;
 /// <summary>An image file with what lies beside it: block map, digest, description. Checked before the first byte is written.</summary>
 internal sealed class ImageFile
 {
-    /// <summary>Two windows of half a block of xz -6 -T: what keeps two cores busy with the files that people have.</summary>
-    private const long DecoderMemory = 25 << 20;
+    /// <summary>Two windows of about half a block of xz -6 -T: what keeps two cores busy with the files that people have.</summary>
+    private const long DecoderMemory = 24 << 20;
 
     private readonly string _path;
     private readonly Codec _codec;

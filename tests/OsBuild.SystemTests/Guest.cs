@@ -36,12 +36,20 @@ internal sealed class Guest : IDisposable
     private Guest(string[] start, string[] devices)
     {
         _machine = Machine.StartOwn("qemu-system-x86_64", [.. Common, .. start, .. devices]);
-        var path = Path.Combine(_machine.Folder, "shell");
-        for (var clock = Stopwatch.StartNew(); !File.Exists(path) && clock.Elapsed < Long;) Thread.Sleep(50);
-        _shell = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        _shell.Connect(new UnixDomainSocketEndPoint(path));
-        new Thread(Drain) { IsBackground = true }.Start();
-        Until("GUEST READY\n");
+        try
+        {
+            var path = Path.Combine(_machine.Folder, "shell");
+            for (var clock = Stopwatch.StartNew(); !File.Exists(path) && clock.Elapsed < Long;) Thread.Sleep(50);
+            _shell = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            _shell.Connect(new UnixDomainSocketEndPoint(path));
+            new Thread(Drain) { IsBackground = true }.Start();
+            Until("GUEST READY\n");
+        }
+        catch
+        {
+            _machine.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The folder with <c>vmlinuz</c> and <c>initrd</c>.</summary>

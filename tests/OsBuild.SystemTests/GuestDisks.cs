@@ -16,11 +16,12 @@ internal sealed class GuestDisks : IDisposable
         return path;
     }
 
-    public static void IsBlank(string disk, long length)
+    public static void IsBlank(string disk, long length, long from = 0)
     {
         using var file = File.OpenRead(disk);
-        var bytes = new byte[length];
+        var bytes = new byte[length - from];
+        file.Position = from;
         file.ReadExactly(bytes);
-        Assert.True(bytes.AsSpan().IndexOfAnyExcept((byte)0) < 0, $"the first {length} bytes of {disk} are not blank");
+        Assert.True(bytes.AsSpan().IndexOfAnyExcept((byte)0) < 0, $"the bytes {from} to {length} of {disk} are not blank");
     }
 }
