@@ -47,11 +47,11 @@ public sealed class HandOverTests(ITestOutputHelper output) : IDisposable
     /// <summary>The demo's image with another compose file, on a disk of 4 GiB.</summary>
     private string Image()
     {
-        var built = Path.GetDirectoryName(Checkout.Image("qemux86-64"))!; // makes all its parts
+        Checkout.Image("qemux86-64"); // makes what this one is built from
         var (compose, images) = (Path.Combine(_folder, "compose.yaml"), Path.Combine(_folder, "images"));
         File.WriteAllText(compose, Compose("the first"));
         Judge.Run(TimeSpan.FromMinutes(5), Checkout.Program("image-builder"), "build", "qemux86-64", "--deploy", Path.Combine(Checkout.Work, "deploy/qemux86-64"), "--output", images,
-            "--image", "osbuild-reference", "--supervisor", Checkout.Program("supervisor"), "--compose", compose, "--load", Path.Combine(Checkout.Work, "demo/amd64/demo.tar")).MustPass($"image-builder build, as in {built}");
+            "--image", "osbuild-reference", "--supervisor", Checkout.Program("supervisor"), "--compose", compose, "--load", Path.Combine(Checkout.Work, "demo/amd64/demo.tar")).MustPass("image-builder build");
         var disk = Directory.EnumerateFiles(images, "*.img").Single();
         using (var file = File.OpenWrite(disk)) file.SetLength(4L << 30);
         return disk;
