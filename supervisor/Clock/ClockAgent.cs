@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using OsBuild.Supervisor.Fleet;
 using OsBuild.Supervisor.Identity;
 using OsBuild.Supervisor.Linux;
@@ -22,7 +21,7 @@ internal static class ClockAgent
     public static async Task RunAsync(HostPaths paths, FleetConfig fleet, CancellationToken stop)
     {
         if (!NetworkAgent.IsOurs(paths)) return; // under another init the time is its business
-        var config = HostConfig.Read(Path.Combine(paths.Boot, "config.yaml"), Log);
+        var config = HostConfig.Read(paths.ConfigYaml, Log);
         var saved = Stopwatch.StartNew();
         var failures = 0;
         while (!stop.IsCancellationRequested)
@@ -51,11 +50,11 @@ internal static class ClockAgent
     }
 
     /// <summary>Asked for the date of their answers: the user's https addresses, else the fleet's, which the device talks to anyway.</summary>
-    private static List<(Uri Site, X509ChainPolicy? Trust)> Sites(HostConfig config, FleetConfig fleet)
+    private static List<(Uri Site, string? Root)> Sites(HostConfig config, FleetConfig fleet)
     {
-        List<(Uri, X509ChainPolicy?)> named = [.. config.TimeServers.Where(IsSite).Where(s => Uri.IsWellFormedUriString(s, UriKind.Absolute)).Select(s => (new Uri(s), (X509ChainPolicy?)null))];
+        List<(Uri, string?)> named = [.. config.TimeServers.Where(IsSite).Where(s => Uri.IsWellFormedUriString(s, UriKind.Absolute)).Select(s => (new Uri(s), (string?)null))];
         if (named.Count > 0) return named;
-        return fleet.ApiEndpoint is { } endpoint ? [(endpoint, fleet.RootCertificate is { } root ? FleetApi.Trust(root) : null)] : [];
+        return fleet.ApiEndpoint is { } endpoint ? [(endpoint, fleet.RootCertificate)] : [];
     }
 
     private static bool IsSite(string server) => server.StartsWith("https://", StringComparison.OrdinalIgnoreCase);
@@ -89,10 +88,10 @@ internal static class ClockAgent
     }
 
     /// <summary>One answer each of the time servers; when none answers, of the sites.</summary>
-    public static async Task<IReadOnlyList<TimeSample>> AskAllAsync(IReadOnlyList<string> servers, IReadOnlyList<(Uri Site, X509ChainPolicy? Trust)> sites, IWebProxy? proxy, CancellationToken stop)
+    public static async Task<IReadOnlyList<TimeSample>> AskAllAsync(IReadOnlyList<string> servers, IReadOnlyList<(Uri Site, string? Root)> sites, IWebProxy? proxy, CancellationToken stop)
     {
         var answers = await Task.WhenAll(servers.Take(4).Select(s => AskAsync(s, 123, stop)));
-        if (Array.TrueForAll(answers, a => a is null)) answers = await Task.WhenAll(sites.Take(4).Select(s => HttpsDate.AskAsync(s.Site, s.Trust, proxy, stop)));
+        if (Array.TrueForAll(answers, a => a is null)) answers = await Task.WhenAll(sites.Take(4).Select(s => HttpsDate.AskAsync(s.Site, s.Root, proxy, stop)));
         return [.. answers.OfType<TimeSample>()];
     }
 

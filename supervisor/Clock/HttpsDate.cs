@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
+using OsBuild.Supervisor.Fleet;
 
 namespace OsBuild.Supervisor.Clock;
 
@@ -16,37 +17,34 @@ internal static class HttpsDate
 
     /// <summary>Asks one site; null when it does not answer or must not be believed.</summary>
     /// <param name="site">An https address.</param>
-    /// <param name="trust">What to trust instead of the host's authorities, or null.</param>
+    /// <param name="root">The authority (PEM) to trust instead of the host's, or null.</param>
     /// <param name="proxy">The network's proxy, or null.</param>
     /// <param name="stop">Ends the call.</param>
-    public static async Task<TimeSample?> AskAsync(Uri site, X509ChainPolicy? trust, IWebProxy? proxy, CancellationToken stop)
+    public static async Task<TimeSample?> AskAsync(Uri site, string? root, IWebProxy? proxy, CancellationToken stop)
     {
         if (site.Scheme != Uri.UriSchemeHttps) return null;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(CallTime);
         var valid = (From: DateTimeOffset.MaxValue, To: DateTimeOffset.MinValue);
-        using var handler = new SocketsHttpHandler { UseProxy = proxy is not null, Proxy = proxy, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null };
-        handler.SslOptions = new()
+        try
         {
-            CertificateChainPolicy = trust,
-            RemoteCertificateValidationCallback = (_, _, chain, errors) =>
+            using var handler = FleetApi.Handler(root, proxy);
+            handler.SslOptions.RemoteCertificateValidationCallback = (_, _, chain, errors) =>
             {
                 if (chain is null || !RightButForTime(chain, errors)) return false;
                 valid = (chain.ChainElements.Max(e => e.Certificate.NotBefore), chain.ChainElements.Min(e => e.Certificate.NotAfter));
                 return true;
-            },
-        };
-        using var http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
-        try
-        {
+            };
+            using var http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
             var sent = DateTimeOffset.UtcNow;
             var clock = Stopwatch.GetTimestamp();
             using var question = new HttpRequestMessage(HttpMethod.Head, site);
             using var answer = await http.SendAsync(question, HttpCompletionOption.ResponseHeadersRead, limit.Token);
             return Sample(site, answer.Headers.Date, valid, sent, Stopwatch.GetElapsedTime(clock));
         }
-        catch (Exception e) when (e is HttpRequestException or OperationCanceledException && !stop.IsCancellationRequested)
+        catch (Exception e) when (e is HttpRequestException or TypeInitializationException or DllNotFoundException || e is OperationCanceledException && !stop.IsCancellationRequested)
         {
+            // The last two: a host without libssl, which the fleet's own calls tell of.
             return null;
         }
     }

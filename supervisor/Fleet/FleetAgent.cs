@@ -43,7 +43,7 @@ internal sealed class FleetAgent : IDisposable
         identityFile = new(Path.Combine(directory, "fleet.json"), FleetJson.Default.FleetIdentity, i => i is { Uuid.Length: > 0, DeviceKey.Length: > 0, Endpoint.Length: > 0 }, secret: true);
         settingsFile = new(Path.Combine(directory, "fleet-settings.json"), FleetJson.Default.DeviceSettings, s => s.Config is not null, secret: false);
         host = new(paths);
-        var proxy = HostConfig.Read(Path.Combine(paths.Boot, "config.yaml"), _ => { }).Proxy; // what is wrong in it was said at boot
+        var proxy = HostConfig.Read(paths.ConfigYaml, _ => { }).Proxy; // what is wrong in it was said at boot
         api = new(config.ApiEndpoint!, config.RootCertificate, proxy);
         Identity = FleetIdentity.For(identityFile.Load(), config, host.MachineId(), RandomNumberGenerator.GetBytes(32));
         Device = settingsFile.Load();

@@ -27,10 +27,21 @@ internal sealed class FleetApi : IDisposable
 
     private static HttpClient Connect(string? rootCertificate, IWebProxy? proxy)
     {
+        var handler = Handler(rootCertificate, proxy);
         // Kept open over polls: a new TLS connection would cost more than the poll itself.
-        var handler = new SocketsHttpHandler { UseProxy = proxy is not null, Proxy = proxy, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null, PooledConnectionIdleTimeout = TimeSpan.FromHours(25), ConnectTimeout = TimeSpan.FromSeconds(20) };
-        if (rootCertificate is not null) handler.SslOptions.CertificateChainPolicy = Trust(rootCertificate);
+        handler.PooledConnectionIdleTimeout = TimeSpan.FromHours(25);
+        handler.ConnectTimeout = TimeSpan.FromSeconds(20);
         return new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+    }
+
+    /// <summary>The way to a fleet: by the network's proxy, and trusting the fleet's own authority where it has one.</summary>
+    /// <param name="rootCertificate">The authority (PEM), or null for the host's.</param>
+    /// <param name="proxy">The proxy, or null.</param>
+    public static SocketsHttpHandler Handler(string? rootCertificate, IWebProxy? proxy)
+    {
+        var handler = new SocketsHttpHandler { UseProxy = proxy is not null, Proxy = proxy, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null };
+        if (rootCertificate is not null) handler.SslOptions.CertificateChainPolicy = Trust(rootCertificate);
+        return handler;
     }
 
     public Task<ApiAnswer> TargetAsync(FleetIdentity identity, string? etag, CancellationToken stop) =>
@@ -153,7 +164,7 @@ internal sealed class FleetApi : IDisposable
         _ => $"the fleet cannot be reached: {(e.InnerException ?? e).Message}",
     };
 
-    public static X509ChainPolicy Trust(string pem)
+    private static X509ChainPolicy Trust(string pem)
     {
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         policy.CustomTrustStore.ImportFromPem(pem);

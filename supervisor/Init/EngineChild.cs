@@ -25,7 +25,7 @@ internal static class EngineChild
         // Without iptables there is no bridge network: containers with the host's network still work, which beats an engine that does not start.
         if (Program("iptables") is null) arguments.AddRange(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
         var environment = new Dictionary<string, string> { ["TMPDIR"] = Path.Combine(data, "tmp"), ["HOME"] = "/root" };
-        foreach (var (name, value) in proxy?.Environment ?? new Dictionary<string, string>()) environment[name] = value;
+        if (proxy is not null) foreach (var (name, value) in proxy.Environment) environment[name] = value;
         return new ChildSpec("engine", dockerd, arguments, OomScore: -900, "engine", environment);
 
         string? Program(string name) => Programs.Find(name, exists);

@@ -45,7 +45,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         _hostLog = new BoundedLog(Path.Combine(_paths.Data, "log", "host.log"), 512 << 10);
         _engineLog = new BoundedLog(Path.Combine(_paths.Data, "log", "engine.log"), 1 << 20);
         if (_watchdog.Seconds == 0) _watchdog = OpenLate(modules);
-        var config = HostConfig.Read(Path.Combine(_paths.Boot, "config.yaml"), Say);
+        var config = HostConfig.Read(_paths.ConfigYaml, Say);
         Identify(line, storage, config);
         Attempt("clock", () => ClockStart.Set(_paths, Say));
         Attempt("loopback", Links.BringUpLoopback);

@@ -1,4 +1,5 @@
 using System.Net;
+using OsBuild.Images.Configuration;
 
 namespace OsBuild.Supervisor.Network;
 
@@ -8,8 +9,6 @@ namespace OsBuild.Supervisor.Network;
 /// <param name="Except">Hosts asked without it: a name, a domain that begins with a dot, an address, or a network such as 10.0.0.0/8.</param>
 internal sealed record HostProxy(Uri Server, IReadOnlyList<string> Except) : IWebProxy
 {
-    private static readonly string[] Schemes = ["http", "https", "socks5"];
-
     /// <summary>The device itself, whatever the proxy's owner thinks.</summary>
     private static readonly string[] Own = ["localhost", "127.0.0.0/8", "::1"];
 
@@ -20,8 +19,7 @@ internal sealed record HostProxy(Uri Server, IReadOnlyList<string> Except) : IWe
     }
 
     /// <summary>The proxy in this text, or null when it is none.</summary>
-    public static HostProxy? Parse(string text, IReadOnlyList<string> except) =>
-        Uri.TryCreate(text, UriKind.Absolute, out var server) && Schemes.Contains(server.Scheme) && server.Host.Length > 0 && server.AbsolutePath.Trim('/').Length == 0 ? new(server, except) : null;
+    public static HostProxy? Parse(string text, IReadOnlyList<string> except) => ProxyServer.Parse(text) is { } server ? new(server, except) : null;
 
     /// <summary>The variables by which programs are told of it.</summary>
     public IReadOnlyDictionary<string, string> Environment

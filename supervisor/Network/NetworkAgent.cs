@@ -9,7 +9,7 @@ internal static class NetworkAgent
     public static async Task RunAsync(HostPaths paths, CancellationToken stop)
     {
         if (!IsOurs(paths)) return; // a service under another init: the network is its business
-        var config = HostConfig.Read(Path.Combine(paths.Boot, "config.yaml"), Log);
+        var config = HostConfig.Read(paths.ConfigYaml, Log);
         var settings = new Dictionary<string, InterfaceSettings?>(StringComparer.Ordinal);
         var running = new Dictionary<string, Task>(StringComparer.Ordinal);
         var announced = false;

@@ -8,6 +8,12 @@ namespace OsBuild.Supervisor.Running;
 /// <param name="EngineSocket">The engine's unix socket.</param>
 internal sealed record HostPaths(string Boot, string State, string Data, string Run, string EngineSocket)
 {
+    /// <summary>The user's settings of the host.</summary>
+    public string ConfigYaml => Path.Combine(Boot, "config.yaml");
+
+    /// <summary>The fleet this device belongs to.</summary>
+    public string ConfigJson => Path.Combine(Boot, "config.json");
+
     /// <summary>The worker's own API socket.</summary>
     public string ApiSocket => Path.Combine(Run, "supervisor.sock");
 

@@ -31,7 +31,7 @@ internal static class Worker
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         var host = !hostDuties ? Task.CompletedTask : Task.WhenAll(
             Keep("network", t => NetworkAgent.RunAsync(paths, t), log, stop.Token),
-            Keep("clock", t => ClockAgent.RunAsync(paths, FleetConfig.Read(ConfigJson(paths), _ => { }), t), log, stop.Token));
+            Keep("clock", t => ClockAgent.RunAsync(paths, FleetConfig.Read(paths.ConfigJson, _ => { }), t), log, stop.Token));
         await RunAsync(paths, log, ShutdownBudget, stop.Token);
         await host;
         return 0;
@@ -50,7 +50,7 @@ internal static class Worker
         var places = new Places(paths);
         using var journal = Journal.Open(places.StateDirectory);
         await using var reconciler = new Reconciler(paths, journal, History.Open(Path.Combine(paths.Data, "supervisor")), log);
-        var config = FleetConfig.Read(ConfigJson(paths), problem => log.Warning("{Problem}", problem));
+        var config = FleetConfig.Read(paths.ConfigJson, problem => log.Warning("{Problem}", problem));
         var keys = DeviceKeys.Open(places.StateDirectory);
         var local = new LocalPush(paths, reconciler, config, keys);
         using var fleet = config.Managed ? new FleetAgent(paths, reconciler, config, keys, local, log) : null;
@@ -76,8 +76,6 @@ internal static class Worker
         await reconciler.ShutdownAsync(budget);
         log.Information("the containers are stopped");
     }
-
-    private static string ConfigJson(HostPaths paths) => Path.Combine(paths.Boot, "config.json");
 
     private static Task Idle(CancellationToken stop) => Task.Delay(Timeout.InfiniteTimeSpan, stop);
 

@@ -49,7 +49,7 @@ public static class ConfigKeys
         {
             ["hostname"] => IsHostName(value) ? null : "a host name has letters, digits and hyphens, at most 64 in all, such as kitchen-2",
             ["ntp"] or ["no-proxy"] => null,
-            ["proxy"] => Uri.TryCreate(value, UriKind.Absolute, out var proxy) && proxy.Scheme is "http" or "https" or "socks5" && proxy.Host.Length > 0 ? null : "it is an address such as http://10.0.0.1:3128 (or https, socks5)",
+            ["proxy"] => ProxyServer.Parse(value) is not null ? null : "it is an address such as http://10.0.0.1:3128 (or https, socks5)",
             ["network", { Length: > 0 }] => value is "dhcp" or "off" ? null : "it is dhcp or off; a fixed address is network.IFACE.address=192.168.1.20/24",
             ["network", _, "address"] => IsAddress(value) ? null : "it is an IPv4 address with its prefix, such as 192.168.1.20/24",
             ["network", _, "gateway"] => IsIPv4(value) ? null : "it is an IPv4 address, such as 192.168.1.1",

@@ -1,6 +1,5 @@
 using System.Globalization;
 using OsBuild.Supervisor.Clock;
-using OsBuild.Supervisor.Fleet;
 using OsBuild.Tests.Supervisor.Fleet;
 using static OsBuild.Tests.Supervisor.TestCertificates;
 
@@ -21,9 +20,9 @@ public sealed class HttpsDateTests
         using var stranger = Root("stranger");
         using var leaf = Leaf(root, fromDay, toDay);
         await using var server = new MiniHttp(r => Task.FromResult(new MiniAnswer(r.Method == "HEAD" ? 200 : 405, "", date is { } d ? [("Date", d.ToString("R", CultureInfo.InvariantCulture))] : [])), leaf);
-        var trust = FleetApi.Trust((trusted ? root : stranger).ExportCertificatePem());
+        var authority = (trusted ? root : stranger).ExportCertificatePem();
         // Nobody answers NTP on loopback here: the site is asked after that.
-        return (await ClockAgent.AskAllAsync(["127.0.0.1"], [(new Uri($"https://{host}:{server.Port}"), trust)], null, Stop)).SingleOrDefault();
+        return (await ClockAgent.AskAllAsync(["127.0.0.1"], [(new Uri($"https://{host}:{server.Port}"), authority)], null, Stop)).SingleOrDefault();
     }
 
     [Fact]
