@@ -183,6 +183,10 @@ public sealed class BootConfigurationTests
     [InlineData("hostname=@nowhere", "there is no file nowhere")]
     [InlineData("network.eth0.address=10.0.0.300/24", "IPv4 address with its prefix")]
     [InlineData("wifi.psk=short", "8 to 63")]
+    [InlineData("proxy=http://me:secret@10.0.0.1:3128", null)]
+    [InlineData("no-proxy=10.0.0.0/8,.example.com", null)]
+    [InlineData("proxy=10.0.0.1:3128", "such as http://10.0.0.1:3128")]
+    [InlineData("proxy=http://10.0.0.1/path", "such as http://10.0.0.1:3128")]
     [InlineData("ssh.authorized_keys=hello", "a public key")]
     [InlineData("fleet=[]", "config.json of a fleet")]
     public void Settings_are_read_and_checked(string text, string? says)
