@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using OsBuild.OracleTests.Supervisor;
 
 namespace OsBuild.SystemTests;
 
@@ -14,7 +15,7 @@ public sealed class HandOverTests(ITestOutputHelper output) : IDisposable
 
     /// <summary>Twice a good release, then one that never becomes healthy: no request is lost, and the bad one is never seen.</summary>
     [Fact]
-    public void The_demo_is_updated_by_hand_over_while_its_page_is_polled()
+    public async Task The_demo_is_updated_by_hand_over_while_its_page_is_polled()
     {
         var disk = new DiskFile(Image());
         using var machine = Machine.Start("qemux86-64", disk.Path);
@@ -23,20 +24,20 @@ public sealed class HandOverTests(ITestOutputHelper output) : IDisposable
         machine.WaitForPage("/cgi-bin/index.cgi", Long);
         Until("the first release is good", () => Status(device).Contains("\"state\":\"good\"", StringComparison.Ordinal));
 
-        using (var client = new PollingClient(machine.Port, "/cgi-bin/index.cgi", page => Regex.Match(page, "<h1>(.*?)</h1>").Groups[1].Value))
+        await using (var client = new Hammer(machine.Port, "/cgi-bin/index.cgi", page => Regex.Match(page, "<h1>(.*?)</h1>").Groups[1].Value))
         {
             foreach (var greeting in (string[])["the second", "the third"])
             {
                 Apply(device, Compose(greeting));
-                Until($"{greeting} has taken over and is good", () => client.Last == greeting && Status(device) is var s && s.Contains("\"state\":\"good\"", StringComparison.Ordinal) && Containers(s) == 2);
+                Until($"{greeting} has taken over and is good", () => client.Sequence is [.., var last] && last == greeting && Status(device) is var s && s.Contains("\"state\":\"good\"", StringComparison.Ordinal) && Containers(s) == 2);
             }
 
             Apply(device, Compose("the bad one").Replace("wget, -q", "wget, --nonsense", StringComparison.Ordinal));
             Until("the bad one was taken back", () => Status(device) is var s && s.Contains("\"state\":\"bad\"", StringComparison.Ordinal) && Containers(s) == 2);
-            client.Stop();
-            output.WriteLine($"{client.Lost} of {client.Requests} requests lost, longest gap {client.LongestGap.TotalSeconds:0.0} s; pages: {string.Join(", ", client.Pages)}");
+            await client.UntilAnswersAsync();
+            output.WriteLine($"{client.Lost} of {client.Requests} requests lost, longest gap {client.LongestGap.TotalSeconds:0.0} s; pages: {string.Join(", ", client.Sequence)}");
             output.WriteLine(machine.WaitFor(@"^\[osbuild\] \+[\d.]+s memory: .*", Long).Value);
-            Assert.Equal(["the first", "the second", "the third"], client.Pages);
+            Assert.Equal(["the first", "the second", "the third"], client.Sequence);
             Assert.Equal(0, client.Lost);
         }
 

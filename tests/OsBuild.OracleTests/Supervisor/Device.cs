@@ -13,7 +13,7 @@ namespace OsBuild.OracleTests.Supervisor;
 internal sealed class Device : IAsyncDisposable, ILogEventSink
 {
     /// <summary>Seconds after which a test that waits has failed: only there so that it ends, on however slow a machine.</summary>
-    public const int HangGuard = 300;
+    public const int HangGuard = Hammer.HangGuard;
 
     private static int count;
     private readonly CancellationTokenSource stop = new();
