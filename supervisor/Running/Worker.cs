@@ -53,7 +53,8 @@ internal static class Worker
         var config = FleetConfig.Read(paths.ConfigJson, problem => log.Warning("{Problem}", problem));
         var keys = DeviceKeys.Open(places.StateDirectory);
         var local = new LocalPush(paths, reconciler, config, keys);
-        using var fleet = config.Managed ? new FleetAgent(paths, reconciler, config, keys, local, log) : null;
+        var board = new BoardWatch(reconciler);
+        using var fleet = config.Managed ? new FleetAgent(paths, reconciler, config, keys, local, log) { Board = board } : null;
         local.Resume();
         // One master at a time: a push while it lasts, else the fleet when there is one, else the compose file.
         var compose = new ComposeWatch(paths, reconciler, log) { Yields = () => fleet is not null || local.Active };
@@ -67,6 +68,7 @@ internal static class Worker
         await Task.WhenAll(
             Keep("reconciler", reconciler.RunAsync, log, stop),
             Keep("compose file", compose.RunAsync, log, stop),
+            Keep("board sensors", board.RunAsync, log, stop),
             Keep("fleet", fleet is null ? Idle : fleet.RunAsync, log, stop),
             Keep("device API", fleet is not null || config.DevelopmentMode ? device.RunAsync : Idle, log, stop),
             Keep("engine relay", config.DevelopmentMode ? t => EngineRelay.RunAsync(new(System.Net.IPAddress.IPv6Any, EngineRelay.Port), paths.EngineSocket, t) : Idle, log, stop),
