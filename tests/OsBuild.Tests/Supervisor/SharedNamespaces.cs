@@ -135,6 +135,41 @@ public sealed class SharedNamespaces
         Assert.DoesNotContain(done, s => s is Step.Stop stop && (stop.ContainerId == vpn || stop.ContainerId == app));
     }
 
+    [Theory]
+    [InlineData("DownloadThenKill")]
+    [InlineData("KillThenDownload")]
+    [InlineData("DeleteThenDownload")]
+    [InlineData("HandOver")]
+    public void S41_Killed_before_or_after_any_step_of_an_update_the_pair_is_together_at_the_end(string name)
+    {
+        var strategy = Enum.Parse<UpdateStrategy>(name);
+        var after = Target(App("app:1", strategy), Vpn("vpn:2", strategy, ports: true));
+        var whole = Pair(strategy);
+        var first = whole.World.Performed;
+        whole.Settle(after);
+        Assert.True(whole.World.Performed > first);
+        for (var step = first + 1; step <= whole.World.Performed; step++)
+            foreach (var before in (bool[])[true, false])
+            {
+                var pair = Pair(strategy);
+                pair.World.DieAt = (step, before);
+                Assert.Throws<WorkerKilled>(() => pair.Settle(after));
+                pair.World.RestartWorker();
+                pair.World.DieAt = null;
+                pair.Settle(after);
+                var (vpn, app) = (pair.The("vpn"), pair.The("app"));
+                Assert.True(vpn is { Up: true, ImageId: "sha256:vpn:2" } && app.Up && app.SharesWith.SequenceEqual([vpn.Id]), $"killed {(before ? "before" : "after")} step {step}\n{string.Join('\n', pair.World.Trace.TakeLast(40))}");
+            }
+    }
+
+    private static Given Pair(UpdateStrategy strategy)
+    {
+        var pair = new Given(new World(new Random(1)) { Skips = 0 });
+        pair.Images("app:1", "vpn:1", "vpn:2");
+        pair.Settle(Target(App("app:1", strategy), Vpn("vpn:1", strategy, ports: true)));
+        return pair;
+    }
+
     [Fact]
     public void Compose_makes_it_depend_on_its_owner_and_go_along_with_a_hand_over()
     {
