@@ -46,9 +46,13 @@ internal readonly record struct IPNetworkAddress(IPAddress Address, int PrefixLe
 /// ntp: [pool.ntp.org]
 /// proxy: http://10.0.0.1:3128
 /// no-proxy: [10.0.0.0/8, .example.com]
+/// bundle-keys: [MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE...]
 /// </code>
 internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfig> Interfaces, IReadOnlyList<string> TimeServers, HostProxy? Proxy = null)
 {
+    /// <summary>Who may sign bundles for this device: public keys (SubjectPublicKeyInfo in base64), as <c>supervisor bundle</c> shows them.</summary>
+    public IReadOnlyList<string> BundleKeys { get; init; } = [];
+
     public static readonly HostConfig Empty = new(null, [], []);
 
     public static HostConfig Read(string path, Action<string> log)
@@ -76,7 +80,7 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
                 return Empty;
             }
 
-            return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))], ProxyOf(root, log));
+            return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))], ProxyOf(root, log)) { BundleKeys = [.. Texts(Child(root, "bundle-keys"))] };
         }
         catch (YamlException e)
         {

@@ -19,7 +19,7 @@ internal sealed class LinuxException(string call, int errno) : IOException($"{ca
 /// </summary>
 internal static unsafe partial class Libc
 {
-    public const int ENOENT = 2, EINTR = 4, EAGAIN = 11, EBUSY = 16, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38;
+    public const int ENOENT = 2, EINTR = 4, EAGAIN = 11, EBUSY = 16, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38, ENOBUFS = 105;
 
     // include/uapi/linux/mount.h
     public const ulong MsRdOnly = 1, MsNoSuid = 2, MsNoDev = 4, MsNoExec = 8, MsRemount = 32, MsNoAtime = 1024, MsMove = 8192, MsRec = 16384,
