@@ -242,6 +242,15 @@ internal static unsafe partial class Libc
         return array;
     }
 
+    /// <summary>Unmaps pages of a private mapping (madvise(2), MADV_DONTNEED): a file's come back from the file when they are touched.</summary>
+    public static void ForgetPages(ulong start, ulong length) => _ = madvise((void*)start, (size_t)length, 4);
+
+    /// <summary>Gives the kernel back what malloc keeps in reserve (malloc_trim(3), the GNU C library's).</summary>
+    public static void TrimHeap() => _ = malloc_trim(0);
+
+    [LibraryImport("libc")]
+    private static partial int malloc_trim(nuint pad);
+
     [LibraryImport("libc", SetLastError = true)]
     private static partial int reboot(int command);
 

@@ -21,6 +21,7 @@ internal sealed class Reconciler : IAsyncDisposable
     private readonly Observer observer;
     private readonly Tracker tracker = new();
     private readonly Relays relays = new();
+    private readonly Thrift thrift = new();
     private readonly StepRunner runner;
     private readonly ArchiveIndex archives;
     private readonly ILogger log;
@@ -117,6 +118,7 @@ internal sealed class Reconciler : IAsyncDisposable
             {
                 sleep = await RoundAsync(stop);
                 Problem("engine", null);
+                if (thrift.Due(Now, LastPlan.Count > 0, GC.GetTotalAllocatedBytes())) OwnMemory.GiveBack();
             }
             catch (EngineUnreachableException e)
             {

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace OsBuild.Supervisor.State;
 
 /// <summary>What one container is created with, besides its image. Null is the engine's default and is left out of the hash, so
@@ -98,6 +100,7 @@ internal sealed record PortSpec(int ContainerPort, int HostPort, string Protocol
     public override string ToString() => $"{(HostAddress is null ? "" : HostAddress + ":")}{HostPort}:{ContainerPort}/{Protocol}";
 }
 
+[JsonConverter(typeof(EnumName<MountKind>))]
 internal enum MountKind { Volume, Bind, Tmpfs }
 
 /// <summary>A mount. For a volume, <see cref="Source"/> is the name in the release (null: anonymous); for a bind, a path of the host.</summary>
