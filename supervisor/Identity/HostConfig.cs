@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using OsBuild.Supervisor.Network;
+using OsBuild.Supervisor.State;
 using OsBuild.Supervisor.Yaml;
 using YamlDotNet.Core;
 
@@ -46,9 +47,13 @@ internal readonly record struct IPNetworkAddress(IPAddress Address, int PrefixLe
 /// ntp: [pool.ntp.org]
 /// proxy: http://10.0.0.1:3128
 /// no-proxy: [10.0.0.0/8, .example.com]
+/// supervisor: registry.example.com/supervisor:2
 /// </code>
 internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfig> Interfaces, IReadOnlyList<string> TimeServers, HostProxy? Proxy = null)
 {
+    /// <summary>The image the supervisor itself is to come from; null: the one in the root.</summary>
+    public string? Supervisor { get; init; }
+
     public static readonly HostConfig Empty = new(null, [], []);
 
     public static HostConfig Read(string path, Action<string> log)
@@ -76,7 +81,7 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
                 return Empty;
             }
 
-            return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))], ProxyOf(root, log));
+            return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))], ProxyOf(root, log)) { Supervisor = SupervisorOf(root, log) };
         }
         catch (YamlException e)
         {
@@ -107,6 +112,14 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
         if (Child(root, "hostname") is not { } node) return null;
         if (node is YamlScalarNode { Value: { } name } && DeviceIdentity.IsHostName(name)) return name;
         log($"config.yaml line {node.Start.Line}: hostname must be letters, digits and hyphens; using the default name");
+        return null;
+    }
+
+    private static string? SupervisorOf(YamlMappingNode root, Action<string> log)
+    {
+        if (Child(root, "supervisor") is not { } node) return null;
+        if (node is YamlScalarNode { Value: { } image } && ImageReference.TryParse(image, out _)) return image;
+        log($"config.yaml line {node.Start.Line}: supervisor must name an image; going on with the supervisor that runs");
         return null;
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using OsBuild.Supervisor.SelfUpdate;
 
 namespace OsBuild.Supervisor.State;
 
@@ -10,4 +11,5 @@ namespace OsBuild.Supervisor.State;
 [JsonSerializable(typeof(Memory))]
 [JsonSerializable(typeof(JournalEntry))]
 [JsonSerializable(typeof(Handover))]
+[JsonSerializable(typeof(UpdateRecord))]
 internal sealed partial class StateJson : JsonSerializerContext;
