@@ -9,7 +9,8 @@ public sealed class StubOverBoots : StubBench
     [Fact]
     public async Task S77_A_trial_that_the_power_cut_off_three_times_is_over_and_the_old_one_works_each_time()
     {
-        store.Save(new UpdateRecord().Stage(Program("sleep 100")));
+        var build = Program("sleep 100");
+        store.Save(new UpdateRecord().Stage(build));
         for (var boot = 1; boot <= UpdateRecord.MostTries; boot++)
         {
             var stub = Start(readyWithin: 2);
@@ -18,6 +19,7 @@ public sealed class StubOverBoots : StubBench
             // As after a power cut: what was written at this moment is all that is left, and no process.
             var written = store.Load();
             await VerdictAsync();
+            await UntilAsync("what is bad is removed", () => !File.Exists(store.ProgramOf(build)));
             stub.Worker.Stop(TimeSpan.Zero);
             store.Save(written);
             Program("sleep 100");
