@@ -3,12 +3,16 @@ using OsBuild.Supervisor.Bundles;
 using OsBuild.Supervisor.Init;
 using OsBuild.Supervisor.Linux;
 using OsBuild.Supervisor.Running;
+using OsBuild.Supervisor.SelfUpdate;
 
 // PID 1 is the small stub (Init); everything else is the worker, a child of it or of another init.
 if (Environment.ProcessId == 1) return PidOne.Run();
 if (Modprobe.Names(Environment.GetCommandLineArgs()[0], args) is { } modules) return Modprobe.Run(modules);
 return args switch
 {
+    ["--version"] => Version(),
+    ["worker", .., "--look"] => await Look.RunAsync(HostPaths.FromEnvironment()),
+    ["service"] => await Service.RunAsync(HostPaths.FromEnvironment()),
     ["worker"] => await Worker.RunAsync(HostPaths.FromEnvironment()),
     // Under another init, which does network and time itself.
     ["worker", "--containers-only"] => await Worker.RunAsync(HostPaths.FromEnvironment(), hostDuties: false),
@@ -29,6 +33,12 @@ static int Ask(int signal)
     }
 
     Libc.Kill(1, signal);
+    return 0;
+}
+
+static int Version()
+{
+    Console.WriteLine(Reports.Version);
     return 0;
 }
 

@@ -13,7 +13,17 @@ internal sealed record StatusReport(JsonElement? Host, EngineReport Engine, List
     public List<string> Addresses { get; init; } = [];
     public List<ReleaseReport> Releases { get; init; } = [];
     public long Rounds { get; init; }
+    public SupervisorReport? Supervisor { get; init; }
 }
+
+/// <summary>The update of the supervisor by itself.</summary>
+/// <param name="Wanted">The image that is named; null when none is.</param>
+/// <param name="State">How far that is: good, bad, on trial, waiting, none.</param>
+/// <param name="Good">The last one that proved itself, or <c>built-in</c>.</param>
+/// <param name="Trial">The one on trial.</param>
+/// <param name="Tries">How often its trial was begun.</param>
+/// <param name="Bad">Those that failed, with the reason; the newest last.</param>
+internal sealed record SupervisorReport(string? Wanted, string State, string Good, string? Trial, int Tries, List<string> Bad);
 
 internal sealed record EngineReport(bool Up, string? Version, string? ApiVersion);
 

@@ -3,13 +3,14 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using OsBuild.Supervisor.Push;
 using OsBuild.Supervisor.Running;
+using OsBuild.Supervisor.SelfUpdate;
 
 namespace OsBuild.Supervisor.Api;
 
 /// <summary>The command line: asks the supervisor of this device, or with --to one over the network.</summary>
 internal static class Cli
 {
-    public static readonly string[] Verbs = ["status", "why", "plan", "logs", "apply", "push", "start", "stop", "restart", "rollback", "key"];
+    public static readonly string[] Verbs = ["status", "why", "plan", "logs", "apply", "push", "start", "stop", "restart", "rollback", "key", "update"];
 
     public const string Usage = """
         usage: supervisor VERB ...
@@ -26,11 +27,14 @@ internal static class Cli
                                       build DIR on the device, run it, wait until it has proved itself
           rollback APP                go back to the release that was good before
           start|stop|restart SERVICE
+          update IMAGE [--no-wait]    run the supervisor that is in this image; built-in is the root's own,
+                                      config.yaml leaves it to that file
           key [--new]                 show the key of this device; --new makes another one
 
           --to ADDRESS [--key KEY]    ask a device over the network (a key that was good is remembered;
                                       OSBUILD_KEY works too)
           poweroff|reboot             the whole device
+          service                     what another init starts: keeps the worker running and updates it
           worker [--containers-only]  what PID 1 starts; under another init without network and time
 
         exit code: 0 done, 1 failed, 2 refused or bad usage
@@ -91,6 +95,7 @@ internal static class Cli
         ["push", var directory] => new PushCommand(client, output, errors).RunAsync(directory, !options.NoWait),
         [("start" or "stop" or "restart") and var verb, var service] => DoAsync(client, $"v1/services/{Uri.EscapeDataString(service)}/{verb}"),
         ["rollback", var app] => DoAsync(client, "v1/rollback/" + Uri.EscapeDataString(app)),
+        ["update", var image] => UpdateCommand.RunAsync(client, image, !options.NoWait, output),
         ["key"] => KeyAsync(client, options, output, errors),
         _ => throw new FormatException(Usage),
     };
@@ -174,6 +179,7 @@ internal sealed record CliOptions
         ["logs"] or ["logs", _] => !Json && !New && !NoWait,
         ["status"] or ["plan"] or ["why", _] => Plain && !New && !NoWait,
         ["push", _] => Plain && !Json && !New,
+        ["update", _] => Plain && !Json && !New,
         ["key"] => Plain && !Json && !NoWait,
         ["apply" or "start" or "stop" or "restart" or "rollback", _] => Plain && !Json && !New && !NoWait,
         _ => false,

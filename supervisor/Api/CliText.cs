@@ -12,7 +12,7 @@ internal static class CliText
         var text = new StringBuilder();
         List<string[]> facts = [["device", string.Join("  ", ((string?[])[Of(report.Host, "hostName") ?? report.Name, Of(report.Host, "board"), Of(report.Host, "slot") is { } slot ? $"slot {slot}" : null, string.Join(", ", report.Addresses)]).Where(f => f?.Length > 0))]];
         if (Of(report.Host, "lastShutdown") is { } last) facts.Add(["last stop", last + (Of(report.Host, "lastShutdownClean") == "false" ? " (not clean)" : "")]);
-        facts.Add(["supervisor", report.Version]);
+        facts.Add(["supervisor", report.Version + Update(report.Supervisor)]);
         facts.Add(["engine", report.Engine.Up ? $"{report.Engine.Version} (API {report.Engine.ApiVersion})" : "does not answer"]);
         foreach (var release in report.Releases) facts.Add(["app", $"{release.App}  {(release.Commit.Length > 0 ? release.Commit : release.Fingerprint)}  {release.State}{(release.Reason is null ? "" : $": {release.Reason}; the last good one runs")}"]);
         text.Append(Table(facts));
@@ -28,6 +28,15 @@ internal static class CliText
         foreach (var (part, problem) in report.Problems) text.AppendLine($"! {part}: {problem}");
         return text.ToString();
     }
+
+    /// <summary>What a person should know of the supervisor's own update; nothing when there never was one.</summary>
+    private static string Update(SupervisorReport? update) => update switch
+    {
+        { Trial: { } trial } => $"  {trial} is on trial, try {update.Tries}",
+        { State: "bad", Bad: [.., var bad] } => $"  {bad}; {update.Good} runs",
+        { Good: var good } when good != SelfUpdate.UpdateRecord.BuiltIn => $"  from {good}",
+        _ => "",
+    };
 
     public static string Why(WhyReport report)
     {

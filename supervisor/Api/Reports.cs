@@ -4,12 +4,13 @@ using OsBuild.Supervisor.Engine;
 using OsBuild.Supervisor.Metrics;
 using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.Running;
+using OsBuild.Supervisor.SelfUpdate;
 using OsBuild.Supervisor.State;
 
 namespace OsBuild.Supervisor.Api;
 
 /// <summary>Puts together what the faces tell about a device.</summary>
-internal sealed class Reports(HostPaths paths, Reconciler reconciler)
+internal sealed class Reports(HostPaths paths, Reconciler reconciler, SelfUpdateAgent update)
 {
     private const int LongestHistory = 1000;
 
@@ -26,6 +27,7 @@ internal sealed class Reports(HostPaths paths, Reconciler reconciler)
             Addresses = HostReader.Addresses(),
             Releases = [.. (memory.Target?.Apps ?? []).Select(r => Of(r, seen, memory))],
             Rounds = reconciler.Rounds,
+            Supervisor = update.Report(),
         };
     }
 
@@ -36,7 +38,7 @@ internal sealed class Reports(HostPaths paths, Reconciler reconciler)
         var history = reconciler.History.Of(service, 50);
         if (!known && history.Count == 0) return null;
         var containers = (reconciler.Seen?.Containers ?? []).Where(c => Is(c, service)).ToList();
-        var now = containers.Count == 0 ? "it has no container" : string.Join("; ", containers.Select(c => $"{c.Name} is {Changes.Text(c)}"));
+        var now = service == SelfUpdateAgent.Service && containers.Count == 0 ? $"{Version} runs; good is {update.Report().Good}" : containers.Count == 0 ? "it has no container" : string.Join("; ", containers.Select(c => $"{c.Name} is {Changes.Text(c)}"));
         var ids = containers.Select(c => c.Id).ToHashSet();
         var plan = reconciler.LastPlan.Where(s => s.What.Contains(Name(service), StringComparison.Ordinal) || s.Cause.Contains(Name(service), StringComparison.Ordinal) || ids.Any(id => s.Key.Contains(id, StringComparison.Ordinal)));
         return new(service, now, [.. plan.Select(Of)], [.. history.Select(Of)]);

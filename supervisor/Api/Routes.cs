@@ -8,12 +8,13 @@ using OsBuild.Supervisor.Metrics;
 using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.Push;
 using OsBuild.Supervisor.Running;
+using OsBuild.Supervisor.SelfUpdate;
 using OsBuild.Supervisor.State;
 
 namespace OsBuild.Supervisor.Api;
 
 /// <summary>The supervisor's own API: one table for the socket on the device and for the network.</summary>
-internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Reports reports, ServiceLogs logs, EventHub events, Sampler sampler, Builds builds, BundleIntake bundles)
+internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Reports reports, ServiceLogs logs, EventHub events, Sampler sampler, Builds builds, BundleIntake bundles, SelfUpdateAgent update)
 {
     private const string AnotherMaster = "Another master (a fleet, or a push of the balena CLI) decides what runs on this device; leave it first.\n";
 
@@ -41,6 +42,8 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
                 ("POST", ["v1", "rollback", var app]) => Rollback(app, By(request)),
                 ("POST", ["v1", "retry", var app]) => Retry(app),
                 ("POST", ["v1", "force-locks"]) => Force(),
+                ("POST", ["v1", "supervisor"]) => Update(Encoding.UTF8.GetString(request.Body).Trim(), By(request)),
+                ("DELETE", ["v1", "supervisor"]) => Update(null, By(request)),
                 _ => HttpAnswer.Text(404, "there is no such call\n"),
             };
         }
@@ -107,6 +110,8 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
         compose.TakeBack();
         return HttpAnswer.Text(200, "");
     }
+
+    private HttpAnswer Update(string? image, string by) => update.Name(image, by) is { } refusal ? HttpAnswer.Text(409, refusal + "\n") : HttpAnswer.Text(202, "");
 
     private HttpAnswer Retry(string app)
     {

@@ -162,6 +162,10 @@ internal sealed class EngineClient : IDisposable
         return ((await Call(Quick, c => docker.Exec.InspectContainerExecAsync(exec.ID, c), stop)).ExitCode ?? -1, said);
     }
 
+    /// <summary>A file of a container, running or not, as a tar archive; null when there is none.</summary>
+    public async Task<Stream?> ReadFileAsync(string id, string path, CancellationToken stop) =>
+        (await OrNull(() => Call(Slow, c => docker.Containers.GetArchiveFromContainerAsync(id, new() { Path = path }, false, c), stop)))?.Stream;
+
     /// <summary>The counters of a running container, taken at once; null when it is gone.</summary>
     public async Task<ContainerStatsResponse?> StatsAsync(string id, CancellationToken stop)
     {

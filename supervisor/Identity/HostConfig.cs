@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using OsBuild.Supervisor.Network;
+using OsBuild.Supervisor.State;
 using OsBuild.Supervisor.Yaml;
 using YamlDotNet.Core;
 
@@ -47,11 +48,15 @@ internal readonly record struct IPNetworkAddress(IPAddress Address, int PrefixLe
 /// proxy: http://10.0.0.1:3128
 /// no-proxy: [10.0.0.0/8, .example.com]
 /// bundle-keys: [MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE...]
+/// supervisor: registry.example.com/supervisor:2
 /// </code>
 internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfig> Interfaces, IReadOnlyList<string> TimeServers, HostProxy? Proxy = null)
 {
     /// <summary>Who may sign bundles for this device: public keys (SubjectPublicKeyInfo in base64), as <c>supervisor bundle</c> shows them.</summary>
     public IReadOnlyList<string> BundleKeys { get; init; } = [];
+
+    /// <summary>The image the supervisor itself is to come from; null: the one in the root.</summary>
+    public string? Supervisor { get; init; }
 
     public static readonly HostConfig Empty = new(null, [], []);
 
@@ -80,7 +85,11 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
                 return Empty;
             }
 
-            return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))], ProxyOf(root, log)) { BundleKeys = [.. Texts(Child(root, "bundle-keys"))] };
+            return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))], ProxyOf(root, log))
+            {
+                BundleKeys = [.. Texts(Child(root, "bundle-keys"))],
+                Supervisor = SupervisorOf(root, log),
+            };
         }
         catch (YamlException e)
         {
@@ -111,6 +120,14 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
         if (Child(root, "hostname") is not { } node) return null;
         if (node is YamlScalarNode { Value: { } name } && DeviceIdentity.IsHostName(name)) return name;
         log($"config.yaml line {node.Start.Line}: hostname must be letters, digits and hyphens; using the default name");
+        return null;
+    }
+
+    private static string? SupervisorOf(YamlMappingNode root, Action<string> log)
+    {
+        if (Child(root, "supervisor") is not { } node) return null;
+        if (node is YamlScalarNode { Value: { } image } && ImageReference.TryParse(image, out _)) return image;
+        log($"config.yaml line {node.Start.Line}: supervisor must name an image; going on with the supervisor that runs");
         return null;
     }
 

@@ -8,7 +8,7 @@ namespace OsBuild.Supervisor.Init;
 /// <param name="Program">Path of the program.</param>
 /// <param name="Arguments">Its arguments.</param>
 /// <param name="OomScore">oom_score_adj: who dies last when memory runs out.</param>
-/// <param name="ControlGroup">Its cgroup below /sys/fs/cgroup.</param>
+/// <param name="ControlGroup">Its cgroup below /sys/fs/cgroup; empty: where it is.</param>
 /// <param name="Environment">Variables beside PID 1's own.</param>
 internal sealed record ChildSpec(string Name, string Program, IReadOnlyList<string> Arguments, int OomScore, string ControlGroup,
     IReadOnlyDictionary<string, string> Environment);
@@ -17,11 +17,22 @@ internal sealed record ChildSpec(string Name, string Program, IReadOnlyList<stri
 /// Starts a child, reads its output, and starts it again when it ends. Only System.Diagnostics.Process is used: in PID 1 the runtime reaps every
 /// child itself, and a waitpid of our own would race with it.
 /// </summary>
-internal sealed class Child(ChildSpec spec, Action<string> log, Action<string> output)
+/// <param name="next">What to start, asked each time.</param>
+/// <param name="log">Told what happens to it.</param>
+/// <param name="output">Told what it says, line by line.</param>
+internal sealed class Child(Func<ChildSpec> next, Action<string> log, Action<string> output)
 {
     private readonly Lock _lock = new();
     private Process? _process;
     private bool _stopping;
+    private bool _replacing;
+
+    public Child(ChildSpec spec, Action<string> log, Action<string> output) : this(() => spec, log, output)
+    {
+    }
+
+    /// <summary>Told how long each process ran, in milliseconds, and how it ended, before the next is started; not when it was asked to make room.</summary>
+    public Action<long, string>? Ended { get; init; }
 
     /// <summary>Id of the running process, or 0.</summary>
     public int ProcessId
@@ -42,16 +53,26 @@ internal sealed class Child(ChildSpec spec, Action<string> log, Action<string> o
         while (!_stopping)
         {
             var started = BootLog.Now;
+            var spec = next();
+            string end;
             try
             {
-                await RunOnceAsync();
+                end = $"it ended with {await RunOnceAsync(spec)}";
             }
             catch (Exception e) when (e is System.ComponentModel.Win32Exception or IOException or InvalidOperationException)
             {
                 log($"{spec.Name} cannot be started: {e.Message}");
+                end = $"it cannot be started: {e.Message}";
             }
 
             if (_stopping) return;
+            if (TakeReplacing())
+            {
+                failures = 0;
+                continue;
+            }
+
+            Ended?.Invoke(BootLog.Now - started, end);
             failures = BootLog.Now - started > 60_000 ? 0 : failures + 1;
             var delay = RestartDelay.After(failures);
             log($"{spec.Name} is started again in {delay.TotalSeconds} s");
@@ -59,7 +80,10 @@ internal sealed class Child(ChildSpec spec, Action<string> log, Action<string> o
         }
     }
 
-    private async Task RunOnceAsync()
+    /// <summary>Starts it once; returns its exit code when it has ended.</summary>
+    public Task<int> RunOnceAsync() => RunOnceAsync(next());
+
+    private async Task<int> RunOnceAsync(ChildSpec spec)
     {
         var start = new ProcessStartInfo(spec.Program)
         {
@@ -75,22 +99,24 @@ internal sealed class Child(ChildSpec spec, Action<string> log, Action<string> o
         Process process;
         lock (_lock)
         {
-            if (_stopping) return;
+            if (_stopping) return 0;
             process = Process.Start(start)!;
             _process = process;
             Starts++;
         }
 
-        Place(process.Id);
+        Place(spec, process.Id);
         process.StandardInput.Close();
         var pumps = Task.WhenAll(PumpAsync(process.StandardOutput), PumpAsync(process.StandardError));
         await WaitForExitAsync(process);
 
         // Children of the child may hold its output open for as long as they live (shims do): what it said last is waited for, they are not.
         await Task.WhenAny(pumps, Task.Delay(1000));
-        log($"{spec.Name} ended with {process.ExitCode}");
+        var code = process.ExitCode;
+        log($"{spec.Name} ended with {code}");
         lock (_lock) _process = null;
         if (pumps.IsCompleted) process.Dispose();
+        return code;
     }
 
     /// <summary>Process.WaitForExitAsync would wait for the end of the output too.</summary>
@@ -103,12 +129,12 @@ internal sealed class Child(ChildSpec spec, Action<string> log, Action<string> o
         await ended.Task;
     }
 
-    private void Place(int pid)
+    private void Place(ChildSpec spec, int pid)
     {
         try
         {
             File.WriteAllText($"/proc/{pid}/oom_score_adj", spec.OomScore.ToString());
-            File.WriteAllText($"/sys/fs/cgroup/{spec.ControlGroup}/cgroup.procs", pid.ToString());
+            if (spec.ControlGroup.Length > 0) File.WriteAllText($"/sys/fs/cgroup/{spec.ControlGroup}/cgroup.procs", pid.ToString());
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -138,6 +164,40 @@ internal sealed class Child(ChildSpec spec, Action<string> log, Action<string> o
         if (ProcessId is > 0 and var pid) TryKill(pid, 9);
     }
 
+    /// <summary>Makes room for what <c>next</c> gives now: asks the process to leave (SIGUSR1), kills it when it does not, and starts the next at once.</summary>
+    public void Replace(TimeSpan patience)
+    {
+        Process? process;
+        lock (_lock)
+        {
+            process = _process;
+            _replacing = process is not null;
+        }
+
+        try
+        {
+            if (process is null || process.HasExited) return;
+            TryKill(process.Id, 10);
+            if (process.WaitForExit(patience)) return;
+            log($"process {process.Id} did not leave within {patience.TotalSeconds} s");
+            TryKill(process.Id, 9);
+        }
+        catch (InvalidOperationException)
+        {
+            // It ended and was disposed of meanwhile.
+        }
+    }
+
+    private bool TakeReplacing()
+    {
+        lock (_lock)
+        {
+            var was = _replacing;
+            _replacing = false;
+            return was;
+        }
+    }
+
     /// <summary>Asks the child to end, waits, and kills it when it does not. True when it ended by itself.</summary>
     public bool Stop(TimeSpan patience)
     {
@@ -153,7 +213,7 @@ internal sealed class Child(ChildSpec spec, Action<string> log, Action<string> o
             if (process is null || process.HasExited) return true;
             TryKill(process.Id, 15);
             if (process.WaitForExit(patience)) return true;
-            log($"{spec.Name} did not end within {patience.TotalSeconds} s");
+            log($"process {process.Id} did not end within {patience.TotalSeconds} s");
             TryKill(process.Id, 9);
             process.WaitForExit(TimeSpan.FromSeconds(5));
             return false;

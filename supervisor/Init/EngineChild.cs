@@ -32,14 +32,17 @@ internal static class EngineChild
     }
 
     /// <summary>True when the engine answers. Plain HTTP by hand: PID 1 stays free of a client library.</summary>
-    public static async Task<bool> AnswersAsync(string socket, TimeSpan patience)
+    public static Task<bool> AnswersAsync(string socket, TimeSpan patience) => AnswersAsync(socket, "/_ping", patience);
+
+    /// <summary>True when something answers 200 on a unix socket.</summary>
+    public static async Task<bool> AnswersAsync(string socket, string path, TimeSpan patience)
     {
         try
         {
             using var limit = new CancellationTokenSource(patience);
             using var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), limit.Token);
-            await connection.SendAsync("GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n"u8.ToArray(), limit.Token);
+            await connection.SendAsync(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.0\r\nHost: engine\r\n\r\n"), limit.Token);
             var buffer = new byte[64];
             var got = await connection.ReceiveAsync(buffer, limit.Token);
             return IsGood(Encoding.ASCII.GetString(buffer, 0, got));

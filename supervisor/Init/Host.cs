@@ -5,6 +5,7 @@ using OsBuild.Supervisor.Identity;
 using OsBuild.Supervisor.Linux;
 using OsBuild.Supervisor.Network;
 using OsBuild.Supervisor.Running;
+using OsBuild.Supervisor.SelfUpdate;
 
 namespace OsBuild.Supervisor.Init;
 
@@ -104,9 +105,11 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         var path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" + (Modprobe.IsOurs ? $":{Modprobe.Directory}" : "");
         Environment.SetEnvironmentVariable("PATH", path);
         Environment.SetEnvironmentVariable("HOME", "/root");
-        var workerSpec = new ChildSpec("worker", Environment.ProcessPath ?? PidOne.Program, ["worker"], OomScore: -800, "supervisor", new Dictionary<string, string>());
-        _worker = new Child(workerSpec, Say, WorkerSays);
+        var workerSpec = new ChildSpec("worker", Environment.ProcessPath ?? PidOne.Program, ["worker"], OomScore: -800, "supervisor", new Dictionary<string, string> { [WorkerStub.Variable] = "1" });
+        var stub = new WorkerStub(_paths, workerSpec, ["worker"], new TrialBounds(), new StubVoice(Say, log.Event, WorkerSays));
+        _worker = stub.Worker;
         KeepAlive("worker", _worker.RunAsync);
+        KeepAlive("self-update", stub.ConductAsync);
         if (EngineChild.Find(File.Exists, _paths.Data, _paths.EngineSocket, config.Proxy) is { } spec)
         {
             _engine = new Child(spec, Say, _engineLog!.Line);

@@ -9,6 +9,7 @@ using OsBuild.Supervisor.Logs;
 using OsBuild.Supervisor.Metrics;
 using OsBuild.Supervisor.Network;
 using OsBuild.Supervisor.Push;
+using OsBuild.Supervisor.SelfUpdate;
 using OsBuild.Supervisor.State;
 using Serilog;
 
@@ -29,14 +30,18 @@ internal static class Worker
     {
         using var log = LogSetup.Create(Path.Combine(paths.Data, "logs"));
         using var stop = new CancellationTokenSource();
+        using var leave = new CancellationTokenSource();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var makeRoom = PosixSignalRegistration.Create((PosixSignal)10, Leave); // SIGUSR1
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(stop.Token, leave.Token);
+        using var lease = await Lease.TakeAsync(paths, log, end.Token);
         var host = !hostDuties ? Task.CompletedTask : Task.WhenAll(
-            Keep("network", t => NetworkAgent.RunAsync(paths, t), log, stop.Token),
+            Keep("network", t => NetworkAgent.RunAsync(paths, t), log, end.Token),
             // Under another init that is udev's business.
-            Keep("hot plug", t => NetworkAgent.IsOurs(paths) ? new HotPlug(HotPlug.Load).RunAsync(t) : Idle(t), log, stop.Token),
-            Keep("clock", t => ClockAgent.RunAsync(paths, FleetConfig.Read(paths.ConfigJson, _ => { }), t), log, stop.Token));
-        await RunAsync(paths, log, ShutdownBudget, stop.Token);
+            Keep("hot plug", t => NetworkAgent.IsOurs(paths) ? new HotPlug(HotPlug.Load).RunAsync(t) : Idle(t), log, end.Token),
+            Keep("clock", t => ClockAgent.RunAsync(paths, FleetConfig.Read(paths.ConfigJson, _ => { }), t), log, end.Token));
+        await RunAsync(paths, log, ShutdownBudget, stop.Token, leave.Token);
         await host;
         return 0;
 
@@ -45,11 +50,20 @@ internal static class Worker
             context.Cancel = true;
             stop.Cancel();
         }
+
+        void Leave(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            leave.Cancel();
+        }
     }
 
-    /// <summary>The part that has to do with containers. Runs until <paramref name="stop"/>; then stops the containers in order.</summary>
-    public static async Task RunAsync(HostPaths paths, ILogger log, TimeSpan budget, CancellationToken stop)
+    /// <summary>The part that has to do with containers. Runs until <paramref name="shutdown"/>; then stops the containers in order. On
+    /// <paramref name="leave"/> it makes room for another worker, and the containers go on.</summary>
+    public static async Task RunAsync(HostPaths paths, ILogger log, TimeSpan budget, CancellationToken shutdown, CancellationToken leave = default)
     {
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(shutdown, leave);
+        var stop = end.Token;
         Directory.CreateDirectory(paths.Run);
         var places = new Places(paths);
         using var journal = Journal.Open(places.StateDirectory);
@@ -63,12 +77,13 @@ internal static class Worker
         // One master at a time: a push while it lasts, else the fleet when there is one, else the compose file.
         var compose = new ComposeWatch(paths, reconciler, log) { Yields = () => fleet is not null || local.Active };
         var device = new DeviceServer(new(paths, reconciler, config, keys, local, fleet) { Power = Power });
+        var update = new SelfUpdateAgent(paths, reconciler, log);
         using var sampler = new Sampler(reconciler.Engine, () => reconciler.Seen?.Containers ?? [], [("data", paths.Data), ("state", paths.State), ("boot", paths.Boot)]);
         using var bundles = new BundleIntake(paths, compose, () => DateTimeOffset.UtcNow);
         var events = new EventHub();
         reconciler.History.Added += events.Observe;
         reconciler.Observed += state => events.Observe(state, DateTimeOffset.UtcNow);
-        var routes = new Routes(reconciler, compose, new Reports(paths, reconciler), new ServiceLogs(reconciler.Engine, places.KeptLogs), events, sampler, new Builds(reconciler.Engine), bundles);
+        var routes = new Routes(reconciler, compose, new Reports(paths, reconciler, update), new ServiceLogs(reconciler.Engine, places.KeptLogs), events, sampler, new Builds(reconciler.Engine), bundles, update);
         var key = AccessKey.LoadOrMake(places.StateDirectory);
         await Task.WhenAll(
             Keep("reconciler", reconciler.RunAsync, log, stop),
@@ -78,8 +93,15 @@ internal static class Worker
             Keep("fleet", fleet is null ? Idle : fleet.RunAsync, log, stop),
             Keep("device API", fleet is not null || config.DevelopmentMode ? device.RunAsync : Idle, log, stop),
             Keep("engine relay", config.DevelopmentMode ? t => EngineRelay.RunAsync(new(System.Net.IPAddress.IPv6Any, EngineRelay.Port), paths.EngineSocket, t) : Idle, log, stop),
+            Keep("self-update", update.RunAsync, log, stop),
             Keep("local API", new LocalApi(paths, routes, key).RunAsync, log, stop),
             Keep("network API", new NetworkApi(paths, routes, key, log).RunAsync, log, stop));
+        if (!shutdown.IsCancellationRequested)
+        {
+            log.Information("making room for another worker; the containers go on");
+            return;
+        }
+
         log.Information("stopping the containers");
         await reconciler.ShutdownAsync(budget);
         log.Information("the containers are stopped");

@@ -47,6 +47,17 @@ internal sealed class Journal : IDisposable
         return journal;
     }
 
+    /// <summary>Reads and writes nothing, for a look beside the supervisor whose journal it is.</summary>
+    public static Journal Look(string directory)
+    {
+        var journal = new Journal(directory);
+        journal.Read();
+        return journal;
+    }
+
+    /// <summary>Whole entries that this version does not know: a later one wrote them.</summary>
+    public int Unknown { get; private set; }
+
     /// <summary>Adds an entry and, when <paramref name="durable"/>, waits until it is on the medium.</summary>
     public void Append(JournalEntry entry, bool durable = true)
     {
@@ -137,6 +148,7 @@ internal sealed class Journal : IDisposable
                 }
                 catch (Exception e) when (e is JsonException or NotSupportedException)
                 {
+                    Unknown++;
                     Damage.Add($"{name}: entry {number} is from another version and was skipped");
                 }
             }
@@ -152,6 +164,7 @@ internal sealed class Journal : IDisposable
             }
             catch (Exception e) when (e is JsonException or NotSupportedException)
             {
+                Unknown++;
                 Damage.Add($"{name}: is from another version and was skipped");
             }
         }
@@ -197,9 +210,9 @@ internal sealed class Journal : IDisposable
         return start.ToArray();
     }
 
-    private static byte[] Line(long number, byte[] json) => [.. Encoding.ASCII.GetBytes($"{number} {Checksum(number, json):x8} "), .. json, (byte)'\n'];
+    internal static byte[] Line(long number, byte[] json) => [.. Encoding.ASCII.GetBytes($"{number} {Checksum(number, json):x8} "), .. json, (byte)'\n'];
 
-    private static (long Number, byte[] Json)? Parse(ReadOnlySpan<byte> line)
+    internal static (long Number, byte[] Json)? Parse(ReadOnlySpan<byte> line)
     {
         var first = line.IndexOf((byte)' ');
         if (first is < 1 or > 19 || line.Length < first + 10 || line[first + 9] != ' ') return null;

@@ -17,6 +17,19 @@ internal static class TestImages
     public static byte[] Archive(string reference, Dictionary<string, string>? files = null, string[]? command = null, string architecture = "amd64", string extra = "")
     {
         var (layer, config) = Parts(reference, files, command, architecture, extra);
+        return Saved(reference, layer, config);
+    }
+
+    /// <summary>An image with one file and nothing to run.</summary>
+    public static byte[] OfFile(string reference, string path, byte[] content)
+    {
+        var layer = new MemoryStream();
+        using (var tar = new TarWriter(layer, TarEntryFormat.Ustar, leaveOpen: true)) Add(tar, path, content, 0x1ED);
+        return Saved(reference, layer.ToArray(), Encoding.UTF8.GetBytes($$"""{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:{{Hex(layer.ToArray())}}"]},"history":[{"created":"2026-01-01T00:00:00Z"}]}"""));
+    }
+
+    private static byte[] Saved(string reference, byte[] layer, byte[] config)
+    {
         var digest = Hex(layer);
         var manifest = Encoding.UTF8.GetBytes($$"""[{"Config":"{{Hex(config)}}.json","RepoTags":["{{reference}}"],"Layers":["{{digest}}/layer.tar"]}]""");
         var archive = new MemoryStream();

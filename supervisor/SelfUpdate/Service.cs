@@ -1,0 +1,46 @@
+using System.Runtime.InteropServices;
+using OsBuild.Supervisor.Init;
+using OsBuild.Supervisor.Running;
+
+namespace OsBuild.Supervisor.SelfUpdate;
+
+/// <summary>The stub under another init: it keeps the worker running and conducts trials, as PID 1 does on a board of our own.</summary>
+internal static class Service
+{
+    private static readonly string[] Arguments = ["worker", "--containers-only"];
+
+    /// <summary>Runs until SIGTERM or SIGINT; then the worker stops the containers in order.</summary>
+    public static async Task<int> RunAsync(HostPaths paths)
+    {
+        var own = new ChildSpec("worker", Environment.ProcessPath ?? PidOne.Program, Arguments, OomScore: -800, "", new Dictionary<string, string> { [WorkerStub.Variable] = "1" });
+        var stub = new WorkerStub(paths, own, Arguments, new TrialBounds(), new StubVoice(Console.WriteLine, (name, detail) => Console.WriteLine($"{name}: {detail}"), Console.WriteLine));
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        _ = ConductAsync(stub);
+        await stub.Worker.RunAsync();
+        return 0;
+
+        void Stop(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            _ = Task.Run(() => stub.Worker.Stop(Shutdown.WorkerBudget));
+        }
+    }
+
+    private static async Task ConductAsync(WorkerStub stub)
+    {
+        while (true)
+        {
+            try
+            {
+                await stub.ConductAsync();
+            }
+            catch (Exception e) // the worker must run on, whatever a trial meets
+            {
+                Console.WriteLine($"self-update: {e.Message}");
+            }
+
+            await Task.Delay(1000);
+        }
+    }
+}
