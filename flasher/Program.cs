@@ -34,6 +34,9 @@ write.SetAction(parsed => WriteCommand.Write(Typed(parsed), stop.Token));
 var verify = new Command("verify", "Compares a drive with an image; changes nothing.") { image, to, noMap, sha256, set, configJson, compose, timeout, json };
 verify.SetAction(parsed => WriteCommand.Verify(Typed(parsed), stop.Token));
 
+var check = new Command("check", "Reads an image to its end and compares it with what lies beside it (.bmap, .img.json, .sha256); needs no drive.") { image, sha256, json };
+check.SetAction(parsed => CheckCommand.Run(parsed.GetValue(image)!, parsed.GetValue(sha256), parsed.GetValue(json), stop.Token));
+
 var drive = new Argument<string>("drive") { Description = "The drive to copy from." };
 var clone = new Command("clone", "Copies a whole drive to one or more others and reads them back.") { drive, to, yes, noVerify, eject, timeout, json, allow };
 clone.SetAction(parsed => WriteCommand.Write(Typed(parsed) with { Image = parsed.GetValue(drive)!, FromDrive = true }, stop.Token));
@@ -44,7 +47,7 @@ var noBrowser = new Option<bool>("--no-browser") { Description = "Print the addr
 var ui = new Command("ui", "Opens a page in the browser for choosing image and drive, on this computer only.") { port, noBrowser };
 ui.SetAction(parsed => UiCommand.Run(parsed.GetValue(port), !parsed.GetValue(noBrowser), stop.Token));
 
-var root = new RootCommand("Writes operating system images to cards and drives, and to nothing else.") { list, write, verify, clone, ui };
+var root = new RootCommand("Writes operating system images to cards and drives, and to nothing else.") { list, write, verify, check, clone, ui };
 if (args.Length == 0)
 {
     root.Parse("--help").Invoke();

@@ -1,4 +1,5 @@
 using OsBuild.Supervisor.Api;
+using OsBuild.Supervisor.Bundles;
 using OsBuild.Supervisor.Init;
 using OsBuild.Supervisor.Linux;
 using OsBuild.Supervisor.Running;
@@ -15,6 +16,7 @@ return args switch
     ["worker"] => await Worker.RunAsync(HostPaths.FromEnvironment()),
     // Under another init, which does network and time itself.
     ["worker", "--containers-only"] => await Worker.RunAsync(HostPaths.FromEnvironment(), hostDuties: false),
+    ["bundle", .. var rest] => await BundleCommand.RunAsync(rest, Console.Out, Console.Error),
     ["poweroff"] => Ask(12),
     ["reboot"] => Ask(15),
     [var verb, ..] when Cli.Verbs.Contains(verb) => await Cli.RunAsync(args, HostPaths.FromEnvironment(), Console.Out, Console.Error),

@@ -13,8 +13,8 @@ internal sealed record DriveLine(
         disk.Device, disk.Size, disk.Model, disk.Serial, disk.Transport, disk.Removable, verdict.Ok ? "ok" : "refused", [.. verdict.Reasons.Select(r => r.Text)], verdict.Warnings, disk.Holds);
 }
 
-/// <summary>A line of progress.</summary>
-internal sealed record ProgressLine(string Device, string Phase, long Done, long? Total, long BytesPerSecond);
+/// <summary>A line of progress. The check of the image comes before any device and has none.</summary>
+internal sealed record ProgressLine(string? Device, string Phase, long Done, long? Total, long BytesPerSecond);
 
 /// <summary>How one of several targets ended.</summary>
 internal sealed record TargetLine(string Device, string Result, string Message, long Written, long Skipped, long Verified, long? FirstBadOffset);

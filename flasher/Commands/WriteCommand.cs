@@ -55,7 +55,7 @@ internal static class WriteCommand
         if (!Targets.IsPrivileged && (typed.FromDrive || choose || typed.To.Any(t => !Targets.IsOrdinaryFile(t))))
             return Elevation.Offer(typed.FromDrive ? "Reading a drive needs more rights" : "Writing to a drive needs more rights", typed.Json || typed.Yes);
         var facts = Gather();
-        var request = Request(typed, facts);
+        var request = Request(typed, facts, stop);
         var targets = choose ? TerminalChooser.Choose(typed.Image, request.Source.Length, Gather, stop) : FlashSession.Judge(request, facts);
         if (choose) request = request with { Targets = [.. targets.Select(t => t.Name)] };
         else if (!typed.Yes) Confirm(typed, targets);
@@ -67,7 +67,7 @@ internal static class WriteCommand
     public static int Verify(WriteArguments typed, CancellationToken stop) => Guarded(typed.Json, () =>
     {
         if (typed.To.Count == 0) throw new RefusedException("Name a drive with --to; flasher list shows them.");
-        var source = ImageSource(typed);
+        var source = ImageSource(typed, stop);
         var facts = Targets.Gather(typed.Image);
         if (!Targets.IsPrivileged && typed.To.Any(t => !Targets.IsOrdinaryFile(t))) return Elevation.Offer("Reading a drive needs root", typed.Json);
         var view = new ProgressView(FlashState.For(typed.To), typed.Json ? Console.Out : Console.Error, typed.Json, !typed.Json && !Console.IsErrorRedirected, TimeProvider.System);
@@ -85,20 +85,21 @@ internal static class WriteCommand
     private static SystemFacts WithSource(SystemFacts facts, string drive) => Targets.Resolve(drive, facts) is { } disk
         ? facts with { Uses = [.. facts.Uses, new Use(disk.Node, UseKind.Image, "it is the one to be copied")] } : facts;
 
-    private static FlashRequest Request(WriteArguments typed, SystemFacts facts) => new()
+    private static FlashRequest Request(WriteArguments typed, SystemFacts facts, CancellationToken stop) => new()
     {
         ImagePath = typed.Image,
-        Source = typed.FromDrive ? DriveSource.Open(typed.Image, facts with { Uses = [.. facts.Uses.Where(u => u.Kind != UseKind.Image)] }) : ImageSource(typed),
+        Source = typed.FromDrive ? DriveSource.Open(typed.Image, facts with { Uses = [.. facts.Uses.Where(u => u.Kind != UseKind.Image)] }) : ImageSource(typed, stop),
         Targets = typed.To,
         AllowSystemDisk = typed.AllowSystemDisk,
         Eject = typed.Eject,
         Options = new CopyOptions { Verify = typed.Verify, ProbeCapacity = typed.Probe, StallLimit = typed.Timeout },
     };
 
-    private static CopySource ImageSource(WriteArguments typed)
+    private static CopySource ImageSource(WriteArguments typed, CancellationToken stop)
     {
         var configuration = BootSettings.Parse(typed.Set, typed.ConfigJson, typed.Compose);
-        return BootSettings.Configured(ImageFile.Open(typed.Image, typed.UseMap, typed.Sha256, typed.Timeout), configuration);
+        using var view = CheckView.For(typed.Image, typed.Json, stop);
+        return BootSettings.Configured(ImageFile.Open(typed.Image, typed.UseMap, typed.Sha256, typed.Timeout, view.Show), configuration);
     }
 
     private static void Confirm(WriteArguments typed, IReadOnlyList<JudgedTarget> targets)

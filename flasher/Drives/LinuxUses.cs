@@ -164,16 +164,24 @@ internal sealed class LinuxUses(string root, LinuxBlock block)
             foreach (var descriptor in Entries($"proc/{process}/fd"))
             {
                 if (Link($"proc/{process}/fd/{descriptor}") is not { } target || !target.StartsWith("/dev/", StringComparison.Ordinal)) continue;
-                if (devices.TryGetValue(target, out var node) && OpenedForWriting(process, descriptor))
+                if (devices.TryGetValue(target, out var node) && OpenedForWriting(process, descriptor, target))
                     Add(node, UseKind.Open, $"process {process} ({Text($"proc/{process}/comm")?.Trim()})");
             }
         }
     }
 
-    private bool OpenedForWriting(string process, string descriptor)
+    /// <summary>Looks three times: a program that only looks at the drive may close it, and open another file under the same number, between a look at
+    /// what the descriptor is and one at its flags. Flags that cannot be read count as writing.</summary>
+    private bool OpenedForWriting(string process, string descriptor, string target)
     {
-        var flags = (Text($"proc/{process}/fdinfo/{descriptor}") ?? "").Split('\n').FirstOrDefault(l => l.StartsWith("flags:", StringComparison.Ordinal));
-        return flags is null || (Convert.ToInt64(flags["flags:".Length..].Trim(), 8) & 3) != 0;
+        for (var look = 0; look < 3; look++)
+        {
+            var flags = (Text($"proc/{process}/fdinfo/{descriptor}") ?? "").Split('\n').FirstOrDefault(l => l.StartsWith("flags:", StringComparison.Ordinal));
+            if (flags is not null && (Convert.ToInt64(flags["flags:".Length..].Trim(), 8) & 3) == 0) return false;
+            if (Link($"proc/{process}/fd/{descriptor}") != target) return false;
+        }
+
+        return true;
     }
 
     private IEnumerable<string> Processes() => Folders("proc").Where(f => char.IsAsciiDigit(f[0]));

@@ -7,6 +7,10 @@ namespace OsBuild.Flasher.Sources;
 /// <summary>What the flasher wants to know of the <c>.img.json</c> that the builder leaves beside an image.</summary>
 internal sealed record ImageDescription
 {
+    /// <summary>The file it was read from.</summary>
+    [JsonIgnore]
+    public string Name { get; init; } = "";
+
     public string? Board { get; init; }
 
     /// <summary>Size of the decoded image in bytes.</summary>
@@ -15,8 +19,8 @@ internal sealed record ImageDescription
     /// <summary>SHA-256 of the decoded image.</summary>
     public string? Sha256 { get; init; }
 
-    [JsonIgnore]
-    public string? ImageSha256 => Sha256;
+    /// <summary>SHA-256 of the file of its block map, which has a digest of every block that matters: it stands for the whole image.</summary>
+    public string? BmapSha256 { get; init; }
 
     public static ImageDescription? Beside(string image)
     {
@@ -24,7 +28,7 @@ internal sealed record ImageDescription
         if (name is null) return null;
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(name), DescriptionJson.Default.ImageDescription);
+            return JsonSerializer.Deserialize(File.ReadAllBytes(name), DescriptionJson.Default.ImageDescription) is { } read ? read with { Name = name } : null;
         }
         catch (JsonException e)
         {

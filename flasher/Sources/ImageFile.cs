@@ -7,6 +7,9 @@ using OsBuild.Images.Copying;
 
 namespace OsBuild.Flasher.Sources;
 
+/// <summary>Told how many bytes of an image file have been checked; may throw to stop the check.</summary>
+internal delegate void CheckProgress(long done, long total);
+
 /// <summary>An image file with what lies beside it: block map, digest, description. Checked before the first byte is written.</summary>
 internal sealed class ImageFile
 {
@@ -16,23 +19,30 @@ internal sealed class ImageFile
     private readonly string _path;
     private readonly Codec _codec;
     private readonly long _fileLength;
+    private readonly CheckProgress _checking;
     private long _consumed;
 
-    private ImageFile(string path, Codec codec, long fileLength) => (_path, _codec, _fileLength) = (path, codec, fileLength);
+    private ImageFile(string path, Codec codec, long fileLength, CheckProgress checking) => (_path, _codec, _fileLength, _checking) = (path, codec, fileLength, checking);
 
     /// <summary>Opens an image and reads what lies beside it.</summary>
     /// <param name="path">The image: raw, or compressed in any way that <see cref="Codecs"/> knows.</param>
     /// <param name="useMap">Look for a block map.</param>
     /// <param name="sha256">SHA-256 the file or the image in it must have, in hex, or null.</param>
     /// <param name="patience">How long a server may be silent.</param>
+    /// <param name="checking">Told how far the check is; may throw to stop it.</param>
+    /// <param name="always">Read the whole image, also when nothing says what it should be.</param>
     /// <exception cref="RefusedException">It cannot be used; the message says why.</exception>
-    public static CopySource Open(string path, bool useMap, string? sha256, TimeSpan patience)
+    public static CopySource Open(string path, bool useMap, string? sha256, TimeSpan patience, CheckProgress checking, bool always = false)
     {
         if (HttpImage.IsAddress(path)) return HttpImage.Open(path, sha256, patience);
         var (codec, length) = Peek(path);
         try
         {
-            return new ImageFile(path, codec, length).Source(useMap, sha256);
+            return new ImageFile(path, codec, length, checking).Source(useMap, sha256, always);
+        }
+        catch (ImageException e)
+        {
+            throw new RefusedException($"{(e.Message.Contains(path, StringComparison.Ordinal) ? "" : path + ": ")}{e.Message.TrimEnd('.')}. Nothing was written.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -71,31 +81,39 @@ internal sealed class ImageFile
         }
     }
 
-    private CopySource Source(bool useMap, string? sha256)
+    private CopySource Source(bool useMap, string? sha256, bool always)
     {
-        var description = ImageDescription.Beside(_path);
-        var map = useMap ? Sidecars.FindMap(_path) : null;
-        var imageDigest = description?.ImageSha256;
-        var length = _codec == Codec.None ? _fileLength : map?.ImageSize ?? description?.Size;
+        var described = ImageDescription.Beside(_path);
+        var (map, mapName) = useMap ? Sidecars.FindMap(_path) : (null, null);
+        var length = _codec == Codec.None ? _fileLength : map?.ImageSize ?? described?.Size;
         if (map is not null && length is { } known && map.ImageSize != known)
             throw new RefusedException($"The block map beside {_path} is for an image of {map.ImageSize} bytes, but this one has {known}; remove the map or fetch the right one (or use --no-map).");
-        var wanted = sha256 is not null ? ParseDigest(sha256, "--sha256") : Sidecars.FindDigest(_path) is { } found ? ParseDigest(found, _path + ".sha256") : null;
-        if (wanted is not null && !FileDigest().AsSpan().SequenceEqual(wanted))
-        {
-            // The digest of a compressed file may also be meant for what is in it: that costs one more decoding, but still nothing is written.
-            if (_codec == Codec.None || sha256 is null || !DecodedDigest().AsSpan().SequenceEqual(wanted))
-                throw new RefusedException($"The SHA-256 of {_path} is not the expected {Convert.ToHexStringLower(wanted)}: it is damaged or another file. Nothing was written; download or build it again.");
-        }
-
-        return new CopySource
+        if (described?.Size is { } size && length != size)
+            throw new RefusedException($"{_path} holds an image of {length} bytes, but {described.Name} speaks of {size}: one of the two is damaged or of another build. Nothing was written; download or build it again.");
+        CheckDigest(sha256);
+        if (mapName is not null && described?.BmapSha256 is { } mapDigest && !SHA256.HashData(File.ReadAllBytes(mapName)).AsSpan().SequenceEqual(ParseDigest(mapDigest, described.Name)))
+            throw new RefusedException($"The block map {mapName} is not the one that {described.Name} speaks of: it is damaged or of another build. Nothing was written; download or build it again (or use --no-map).");
+        var source = new CopySource
         {
             Name = _path,
             Open = OpenDecoded,
             Length = length,
             Map = map,
-            Sha256 = imageDigest is null ? null : ParseDigest(imageDigest, _path + "'s description"),
+            Sha256 = described?.Sha256 is { } imageDigest ? ParseDigest(imageDigest, described.Name) : null,
             Fraction = () => Math.Min(1, (double)Interlocked.Read(ref _consumed) / _fileLength),
         };
+        // What the description says of the content, by its digest or by that of a map full of digests, is looked at before anything is overwritten.
+        var told = source.Sha256 is not null || (map is not null && described?.BmapSha256 is not null);
+        return told || always ? source with { Length = ImageCheck.Run(source, at => _checking(_codec == Codec.None ? at : Interlocked.Read(ref _consumed), _fileLength)) } : source;
+    }
+
+    /// <summary>The digest that was typed or lies beside the image: of the file, or of what is in it, which costs one more decoding.</summary>
+    private void CheckDigest(string? sha256)
+    {
+        var wanted = sha256 is not null ? ParseDigest(sha256, "--sha256") : Sidecars.FindDigest(_path) is { } found ? ParseDigest(found, _path + ".sha256") : null;
+        if (wanted is null || FileDigest().AsSpan().SequenceEqual(wanted)) return;
+        if (_codec == Codec.None || sha256 is null || !DecodedDigest().AsSpan().SequenceEqual(wanted))
+            throw new RefusedException($"The SHA-256 of {_path} is not the expected {Convert.ToHexStringLower(wanted)}: it is damaged or another file. Nothing was written; download or build it again.");
     }
 
     private Stream OpenDecoded()
@@ -109,13 +127,14 @@ internal sealed class ImageFile
 
     private byte[] FileDigest()
     {
-        using var file = File.OpenRead(_path);
+        long done = 0;
+        using var file = new ProgressStream(File.OpenRead(_path), got => _checking(done += got, _fileLength));
         return SHA256.HashData(file);
     }
 
     private byte[] DecodedDigest()
     {
-        using var image = OpenDecoded();
+        using var image = new ProgressStream(OpenDecoded(), _ => _checking(Interlocked.Read(ref _consumed), _fileLength));
         return SHA256.HashData(image);
     }
 
@@ -136,7 +155,8 @@ internal sealed class ImageFile
 /// <summary>Files beside an image, found as bmaptool and the builder name them.</summary>
 internal static class Sidecars
 {
-    public static BlockMap? FindMap(string image)
+    /// <summary>The block map and the name of its file, or nulls.</summary>
+    public static (BlockMap? Map, string? Name) FindMap(string image)
     {
         foreach (var name in Names(image, ".bmap"))
         {
@@ -144,7 +164,7 @@ internal static class Sidecars
             try
             {
                 using var xml = File.OpenRead(name);
-                return BlockMap.ReadXml(xml);
+                return (BlockMap.ReadXml(xml), name);
             }
             catch (ImageException e)
             {
@@ -152,7 +172,7 @@ internal static class Sidecars
             }
         }
 
-        return null;
+        return default;
     }
 
     /// <summary>The digest in <c>IMAGE.sha256</c>: 64 hex digits, alone or in the form of sha256sum.</summary>

@@ -23,12 +23,12 @@ internal sealed record ImageLook(string Path, string Name, long? Length, IReadOn
 
         var (codec, fileLength) = ImageFile.Peek(path);
         var description = ImageDescription.Beside(path);
-        var map = Sidecars.FindMap(path);
+        var (map, _) = Sidecars.FindMap(path);
         List<string> about = [codec == Codec.None ? "uncompressed" : codec.ToString().ToLowerInvariant()];
         if (codec != Codec.None) about.Add($"{new ByteSize(fileLength)} packed");
         if (description?.Board is { } board) about.Add($"for {board}");
         if (map is not null) about.Add("block map");
-        if (Sidecars.FindDigest(path) is not null || description?.Sha256 is not null) about.Add("SHA-256");
+        if (Sidecars.FindDigest(path) is not null || (description?.Sha256 ?? description?.BmapSha256) is not null) about.Add("SHA-256");
         return new ImageLook(System.IO.Path.GetFullPath(path), System.IO.Path.GetFileName(path), codec == Codec.None ? fileLength : map?.ImageSize ?? description?.Size, about);
     }
 }

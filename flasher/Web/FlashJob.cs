@@ -21,6 +21,7 @@ internal sealed class FlashJob : IDisposable
     private readonly Lock _lock = new();
     private FlashState _state;
     private string? _message;
+    private double? _checked;
     private bool _ended;
 
     public FlashJob(WriteQuestion asked, BootConfiguration configuration, IReadOnlyList<Choice> chosen, CancellationToken stop)
@@ -42,7 +43,7 @@ internal sealed class FlashJob : IDisposable
         {
             lock (_lock)
             {
-                var shape = new JobShape(Path.GetFileName(_asked.Image), _ended, _message, [.. _state.Targets.Select((t, i) => TargetShape.Of(t, DriveShape.NameOf(_chosen[i].Disk)))]);
+                var shape = new JobShape(Path.GetFileName(_asked.Image), _ended, _message, _checked, [.. _state.Targets.Select((t, i) => TargetShape.Of(t, DriveShape.NameOf(_chosen[i].Disk)))]);
                 return JsonSerializer.Serialize(shape, WebJson.Default.JobShape);
             }
         }
@@ -67,7 +68,7 @@ internal sealed class FlashJob : IDisposable
             var request = new FlashRequest
             {
                 ImagePath = _asked.Image,
-                Source = BootSettings.Configured(ImageFile.Open(_asked.Image, useMap: true, _asked.Sha256, new CopyOptions().StallLimit), _configuration),
+                Source = BootSettings.Configured(ImageFile.Open(_asked.Image, useMap: true, _asked.Sha256, new CopyOptions().StallLimit, Checking), _configuration),
                 Targets = [.. _chosen.Select(c => c.Disk.Device)],
                 Eject = _asked.Eject,
                 Options = new CopyOptions { Verify = _asked.Verify, ProbeCapacity = true, StopOne = target => Volatile.Read(ref _stopped[target]) },
@@ -79,12 +80,18 @@ internal sealed class FlashJob : IDisposable
             message = Ending.Of(e)!.Message;
         }
 
-        lock (_lock) (_message, _ended) = (message, true);
+        lock (_lock) (_message, _checked, _ended) = (message, null, true);
+    }
+
+    private void Checking(long done, long total)
+    {
+        _stop.Token.ThrowIfCancellationRequested();
+        lock (_lock) _checked = (double)done / Math.Max(1, total);
     }
 
     private void Show(CopyEvent happened)
     {
-        lock (_lock) _state = _state.Apply(happened, TimeProvider.System.GetUtcNow());
+        lock (_lock) (_checked, _state) = (null, _state.Apply(happened, TimeProvider.System.GetUtcNow()));
     }
 
     public void Dispose() => _stop.Dispose();

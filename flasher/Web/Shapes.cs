@@ -34,8 +34,12 @@ internal sealed record TargetShape(string Device, string Name, string Phase, dou
 }
 
 /// <summary>A write, running or ended.</summary>
+/// <param name="Image">Name of the image.</param>
+/// <param name="Ended">Nothing more will come.</param>
 /// <param name="Message">The sentence that ends it before any target was touched, or null.</param>
-internal sealed record JobShape(string Image, bool Ended, string? Message, IReadOnlyList<TargetShape> Targets);
+/// <param name="Checked">Part of the image that has been checked against what lies beside it, 0 to 1, while that goes on; then null.</param>
+/// <param name="Targets">How each drive is doing.</param>
+internal sealed record JobShape(string Image, bool Ended, string? Message, double? Checked, IReadOnlyList<TargetShape> Targets);
 
 /// <summary>A folder of this computer.</summary>
 internal sealed record FolderShape(string Path, string? Parent, IReadOnlyList<EntryShape> Entries, IReadOnlyList<EntryShape> Places);

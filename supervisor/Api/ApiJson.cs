@@ -56,11 +56,15 @@ internal sealed record BuildLine(string? Text, string? Image = null, string? Err
 [JsonSerializable(typeof(StatusReport))]
 [JsonSerializable(typeof(WhyReport))]
 [JsonSerializable(typeof(PlanReport))]
-[JsonSerializable(typeof(HistoryReport))]
 [JsonSerializable(typeof(KeyReport))]
 [JsonSerializable(typeof(HandoverReport))]
 [JsonSerializable(typeof(BuildLine))]
 [JsonSerializable(typeof(BuildSpec))]
+internal sealed partial class ApiJson : JsonSerializerContext;
+
+/// <summary>What is only said, and never read by this program.</summary>
+[JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Serialization, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(HistoryReport))]
 [JsonSerializable(typeof(ApiEvent))]
 [JsonSerializable(typeof(Sample))]
-internal sealed partial class ApiJson : JsonSerializerContext;
+internal sealed partial class SaidJson : JsonSerializerContext;

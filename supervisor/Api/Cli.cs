@@ -20,7 +20,9 @@ internal static class Cli
           plan [--json]               what would be done now, without doing it
           logs [SERVICE] [-f] [--since WHEN] [--tail N] [--times]
                                       WHEN is 10m, 2h30m or a date; -f goes on with what comes
-          apply COMPOSE-FILE          run this compose file from now on
+          apply COMPOSE-FILE|BUNDLE   run this compose file, or this bundle, from now on
+          bundle DIR --key FILE --output FILE
+                                      make a signed bundle of a compose file and its images
           push DIR --to ADDRESS [--no-wait]
                                       build DIR on the device, run it, wait until it has proved itself
           rollback APP                go back to the release that was good before

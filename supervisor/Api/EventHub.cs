@@ -71,7 +71,7 @@ internal sealed class EventHub
                 try
                 {
                     var happened = await channel.Reader.ReadAsync(pulse.Token);
-                    await to.WriteAsync(Encoding.UTF8.GetBytes($"event: {happened.Kind}\ndata: {JsonSerializer.Serialize(happened, ApiJson.Default.ApiEvent)}\n\n"), stop);
+                    await to.WriteAsync(Encoding.UTF8.GetBytes($"event: {happened.Kind}\ndata: {JsonSerializer.Serialize(happened, SaidJson.Default.ApiEvent)}\n\n"), stop);
                 }
                 catch (OperationCanceledException) when (!stop.IsCancellationRequested)
                 {

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using OsBuild.Supervisor.Bundles;
 using OsBuild.Supervisor.Engine;
 using OsBuild.Supervisor.Logs;
 using OsBuild.Supervisor.Metrics;
@@ -13,8 +14,10 @@ using OsBuild.Supervisor.State;
 namespace OsBuild.Supervisor.Api;
 
 /// <summary>The supervisor's own API: one table for the socket on the device and for the network.</summary>
-internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Reports reports, ServiceLogs logs, EventHub events, Sampler sampler, Builds builds, SelfUpdateAgent update)
+internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Reports reports, ServiceLogs logs, EventHub events, Sampler sampler, Builds builds, BundleIntake bundles, SelfUpdateAgent update)
 {
+    private const string AnotherMaster = "Another master (a fleet, or a push of the balena CLI) decides what runs on this device; leave it first.\n";
+
     public async Task<HttpAnswer> HandleAsync(HttpRequest request, CancellationToken stop)
     {
         try
@@ -25,14 +28,15 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
                 ("GET", ["v1", "status"]) => Json(await reports.StatusAsync(stop), ApiJson.Default.StatusReport),
                 ("GET", ["v1", "why", .. var service]) => Why(string.Join('/', service)),
                 ("GET", ["v1", "plan"]) => Json(await reports.PlanAsync(stop), ApiJson.Default.PlanReport),
-                ("GET", ["v1", "history", .. var service]) => Json(reports.History(service.Length == 0 ? null : string.Join('/', service), int.TryParse(request.Query.GetValueOrDefault("last"), out var last) ? last : 100), ApiJson.Default.HistoryReport),
+                ("GET", ["v1", "history", .. var service]) => Json(reports.History(service.Length == 0 ? null : string.Join('/', service), int.TryParse(request.Query.GetValueOrDefault("last"), out var last) ? last : 100), SaidJson.Default.HistoryReport),
                 ("GET", ["v1", "events"]) => new(200, "text/event-stream", []) { Stream = events.StreamAsync, Headers = new Dictionary<string, string> { ["Cache-Control"] = "no-store" } },
                 ("GET", ["v1", "logs", .. var service]) => Logs(string.Join('/', service), request),
-                ("GET", ["v1", "metrics"]) => Json(await sampler.TakeAsync(stop), ApiJson.Default.Sample),
+                ("GET", ["v1", "metrics"]) => Json(await sampler.TakeAsync(stop), SaidJson.Default.Sample),
                 ("GET", ["metrics"]) => new(200, Prometheus.ContentType, Encoding.UTF8.GetBytes(Prometheus.Text(await sampler.TakeAsync(stop)))),
                 ("GET", ["v1", "compose"]) => Json(reconciler.Journal.Memory.Target ?? TargetState.Nothing, StateJson.Default.TargetState),
                 ("POST", ["v1", "compose"]) => HandOver(request),
                 ("DELETE", ["v1", "compose"]) => TakeBack(),
+                ("POST", ["v1", "bundle"]) => await BundleAsync(request, stop),
                 ("POST", ["v1", "build", var app, var service]) => builds.Build(app, service, request),
                 ("POST", ["v1", "services", .. var service, var verb]) => await ServiceAsync(string.Join('/', service), verb, By(request), stop),
                 ("POST", ["v1", "rollback", var app]) => Rollback(app, By(request)),
@@ -57,8 +61,8 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
         }
     }
 
-    /// <summary>The one call whose body has no limit: the files that an image is built from.</summary>
-    public static bool Streams(HttpRequest request) => request is { Method: "POST" } && request.Path.StartsWith("/v1/build/", StringComparison.Ordinal);
+    /// <summary>The calls whose body has no limit: the files that an image is built from, and a bundle.</summary>
+    public static bool Streams(HttpRequest request) => request is { Method: "POST" } && (request.Path.StartsWith("/v1/build/", StringComparison.Ordinal) || request.Path == "/v1/bundle");
 
     public static HttpAnswer Json<T>(T value, JsonTypeInfo<T> type, int status = 200) => HttpAnswer.Json(JsonSerializer.SerializeToUtf8Bytes(value, type), status);
 
@@ -70,7 +74,7 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
     /// <summary>A compose file as it is (with its variables in x-environment), or with all it needs as JSON.</summary>
     private HttpAnswer HandOver(HttpRequest request)
     {
-        if (compose.Yields()) return HttpAnswer.Text(409, "Another master (a fleet, or a push of the balena CLI) decides what runs on this device; leave it first.\n");
+        if (compose.Yields()) return HttpAnswer.Text(409, AnotherMaster);
         var environment = request.Header("x-environment") is { } e ? Encoding.UTF8.GetString(Convert.FromBase64String(e)) : null;
         var handover = request.Header("content-type") == "application/json" ? Handover.Parse(request.Body) : new Handover(Encoding.UTF8.GetString(request.Body), environment, [], []);
         var result = compose.HandOver(handover);
@@ -78,6 +82,27 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
         if (result.Release is { } release && reconciler.Journal.Memory.Bad.Exists(b => b.App == release.App && b.Fingerprint == release.Fingerprint())) Retry(release.App);
         var report = new HandoverReport(result.Diagnostics.ConvertAll(d => d.ToString()), result.Release?.App, result.Release?.Fingerprint());
         return Json(report, ApiJson.Default.HandoverReport, result.Release is null ? 422 : 200);
+    }
+
+    private async Task<HttpAnswer> BundleAsync(HttpRequest request, CancellationToken stop)
+    {
+        if (compose.Yields()) return HttpAnswer.Text(409, AnotherMaster);
+        try
+        {
+            var result = await bundles.TakeAsync(request.Input ?? new MemoryStream(request.Body), stop);
+            if (result.Release is not { } release) return HttpAnswer.Text(422, result.Explain() + "\n");
+            Remember($"take the bundle of {release.App}", By(request), release.App);
+            return HttpAnswer.Text(200, release.App);
+        }
+        catch (BundleRefusedException e)
+        {
+            reconciler.History.Add(new HistoryEntry(DateTimeOffset.UtcNow, "take a bundle", By(request), e.Message, ""));
+            return HttpAnswer.Text(422, e.Message + "\n");
+        }
+        catch (IOException e)
+        {
+            return HttpAnswer.Text(409, $"the bundle cannot be kept: {e.Message}\n");
+        }
     }
 
     private HttpAnswer TakeBack()

@@ -7,6 +7,7 @@ internal static class CrossCheck
 {
     public static Release Apply(Release release, MapNode root, Diagnostics diagnostics)
     {
+        release = WithOwners(release, root, diagnostics);
         foreach (var service in release.Services.Values)
         {
             var at = At(root, service.Name);
@@ -41,6 +42,35 @@ internal static class CrossCheck
                 diagnostics.Error(node, $"the service '{dependency.Service}' never completes: its restart policy starts it again");
             }
         }
+    }
+
+    /// <summary>A service in the name spaces of another depends on it, as with docker compose, and goes along when that one is handed over: what
+    /// stayed in the old network would be cut off when the old one ends.</summary>
+    private static Release WithOwners(Release release, MapNode root, Diagnostics diagnostics)
+    {
+        var services = new SortedDictionary<string, Service>(release.Services, StringComparer.Ordinal);
+        // As often as there are services: one may be in the network of one that is in another's.
+        for (var i = 0; i < services.Count; i++)
+            foreach (var service in services.Values.ToList())
+                if (Namespaces.Owner(service.Container.NetworkMode) is { } owner && service.Update.Strategy != UpdateStrategy.HandOver && services.GetValueOrDefault(owner)?.Update.Strategy == UpdateStrategy.HandOver)
+                    services[service.Name] = service with { Update = service.Update with { Strategy = UpdateStrategy.HandOver } };
+        foreach (var service in services.Values.ToList())
+            foreach (var (key, mode) in (ReadOnlySpan<(string, string?)>)[("network_mode", service.Container.NetworkMode), ("pid", service.Container.Pid), ("ipc", service.Container.Ipc)])
+            {
+                if (Namespaces.Owner(mode) is not { } owner) continue;
+                if (Problem(release, service, key, owner) is { } problem) diagnostics.Error(At(root, service.Name, key), problem);
+                else if (!services[service.Name].DependsOn.Exists(d => d.Service == owner)) services[service.Name] = services[service.Name] with { DependsOn = [.. services[service.Name].DependsOn, new(owner, DependencyCondition.Started)] };
+            }
+
+        return release with { Services = services };
+    }
+
+    private static string? Problem(Release release, Service service, string key, string owner)
+    {
+        if (!release.Services.TryGetValue(owner, out var other)) return $"the service '{owner}' does not exist or its profile is not active";
+        if (owner == service.Name) return "a service cannot be in its own name spaces";
+        if (key == "ipc" && other.Container.Ipc is not ("shareable" or "host")) return $"'{owner}' does not share its memory; give it 'ipc: shareable'";
+        return service.DependsOn.Exists(d => d.Service == owner && d.Condition == DependencyCondition.CompletedSuccessfully) ? $"'{owner}' cannot have completed and be running at the same time; depend on it otherwise" : null;
     }
 
     private static void CheckPorts(Release release, MapNode root, Diagnostics diagnostics)

@@ -37,7 +37,7 @@ internal sealed partial class ServiceReader
         "volumes" => spec with { Mounts = [.. (spec.Mounts ?? []).Where(m => m.Kind == MountKind.Tmpfs), .. ReadVolumes(node)] },
         "tmpfs" => spec with { Mounts = [.. spec.Mounts ?? [], .. (values.List(node) ?? []).Select(ReadTmpfs)] },
         "networks" => spec with { Networks = ReadNetworks(node) },
-        "network_mode" => spec with { NetworkMode = Namespace(node, "host", "none", "bridge") },
+        "network_mode" => spec with { NetworkMode = Namespace(node, "host", "none", "bridge", Shared) },
         "mac_address" => spec with { Networks = spec.Networks is { Count: > 0 } n ? [n[0] with { MacAddress = values.Text(node) }, .. n[1..]] : [new("default") { MacAddress = values.Text(node) }] },
         "extra_hosts" => spec with { ExtraHosts = ReadExtraHosts(node) },
         "dns" => spec with { Dns = values.List(node) },
@@ -56,8 +56,8 @@ internal sealed partial class ServiceReader
         "security_opt" => spec with { SecurityOpt = values.List(node) },
         "group_add" => spec with { GroupAdd = values.List(node) },
         "device_cgroup_rules" => spec with { DeviceCgroupRules = values.List(node) },
-        "ipc" => spec with { Ipc = Namespace(node, "host", "none", "private", "shareable") },
-        "pid" => spec with { Pid = Namespace(node, "host") },
+        "ipc" => spec with { Ipc = Namespace(node, "host", "none", "private", "shareable", Shared) },
+        "pid" => spec with { Pid = Namespace(node, "host", Shared) },
         "uts" => spec with { Uts = Namespace(node, "host") },
         "cgroup" => spec with { CgroupNamespace = Namespace(node, "host", "private") },
         "userns_mode" => spec with { UsernsMode = Namespace(node, "host") },
@@ -99,12 +99,14 @@ internal sealed partial class ServiceReader
         return name;
     }
 
+    private const string Shared = "service:NAME";
+
     private string? Namespace(Node node, params string[] modes)
     {
         if (values.Text(node) is not { } text) return null;
-        if (modes.Contains(text)) return text;
-        if (text.StartsWith("service:", StringComparison.Ordinal) || text.StartsWith("container:", StringComparison.Ordinal))
-            diagnostics.Error(node, $"'{text}': sharing the namespace of another container is not supported");
+        if (modes.Contains(text) || modes.Contains(Shared) && Namespaces.Owner(text) is { Length: > 0 }) return text;
+        if (text.StartsWith("container:", StringComparison.Ordinal))
+            diagnostics.Error(node, $"'{text}': a container may be replaced at any time; name its service, as in {Shared}");
         else
             diagnostics.Error(node, $"must be {string.Join(" or ", modes)}, not '{text}'");
         return null;

@@ -23,6 +23,9 @@ internal sealed partial class ServiceReader(Diagnostics diagnostics, ComposeSour
         ["attach"] = "is for an attached terminal",
     };
 
+    /// <summary>What the engine refuses for a container that is in the network of another.</summary>
+    private static readonly string[] NetworkKeys = ["ports", "expose", "hostname", "domainname", "dns", "dns_opt", "dns_search", "extra_hosts", "mac_address"];
+
     public Service? Read(MapNode map)
     {
         var container = new ContainerSpec();
@@ -115,6 +118,9 @@ internal sealed partial class ServiceReader(Diagnostics diagnostics, ComposeSour
     {
         var spec = service.Container;
         if (spec.NetworkMode is not null && spec.Networks is not null) diagnostics.Error(map["network_mode"]!, "cannot be used together with networks");
+        if (Namespaces.Owner(spec.NetworkMode) is { } owner)
+            foreach (var key in NetworkKeys)
+                if (map[key] is { IsNull: false } node) diagnostics.Error(node, $"belongs to the network of '{owner}', which this service is in; say it there");
         if (spec.NetworkMode == "host" && spec.Ports is not null) diagnostics.Error(map["ports"]!, "cannot be published with network_mode host: the service already listens on the host");
         if (spec.NetworkMode == "none" && spec.Ports is not null) diagnostics.Error(map["ports"]!, "cannot be published with network_mode none");
         if (service.Update.Strategy != UpdateStrategy.HandOver) return;

@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 namespace OsBuild.Supervisor.Compose;
 
 /// <summary>Reads the value forms compose files use, adding a remark where one is wrong and going on with null.</summary>
-internal sealed partial class Values(Diagnostics diagnostics)
+internal sealed class Values(Diagnostics diagnostics)
 {
     public string? Text(Node? node)
     {
@@ -51,7 +51,7 @@ internal sealed partial class Values(Diagnostics diagnostics)
     {
         if (Text(node) is not { } text) return null;
         if (minusOne && text == "-1") return -1;
-        var match = SizePattern().Match(text);
+        var match = SizePattern.Match(text);
         if (match.Success && decimal.TryParse(match.Groups[1].Value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number))
         {
             var factor = match.Groups[2].Value.ToLowerInvariant() switch { "" or "b" => 1L, var u when u[0] == 'k' => 1L << 10, var u when u[0] == 'm' => 1L << 20, var u when u[0] == 'g' => 1L << 30, _ => 1L << 40 };
@@ -80,7 +80,7 @@ internal sealed partial class Values(Diagnostics diagnostics)
             return true;
         }
 
-        var match = TimePattern().Match(text);
+        var match = TimePattern.Match(text);
         if (text.Length == 0 || !match.Success) return false;
         double seconds = 0;
         for (var i = 0; i < match.Groups["number"].Captures.Count; i++)
@@ -207,9 +207,7 @@ internal sealed partial class Values(Diagnostics diagnostics)
         _ => $" from {least} to {most}",
     };
 
-    [GeneratedRegex(@"^([0-9]+(?:\.[0-9]+)?)\s*([bB]|[kKmMgGtT](?:i?[bB])?)?$")]
-    private static partial Regex SizePattern();
+    private static readonly Regex SizePattern = new(@"^([0-9]+(?:\.[0-9]+)?)\s*([bB]|[kKmMgGtT](?:i?[bB])?)?$");
 
-    [GeneratedRegex(@"^(?:(?<number>[0-9]+(?:\.[0-9]+)?)(?<unit>us|µs|ms|s|m|h|d|w))+$")]
-    private static partial Regex TimePattern();
+    private static readonly Regex TimePattern = new(@"^(?:(?<number>[0-9]+(?:\.[0-9]+)?)(?<unit>us|µs|ms|s|m|h|d|w))+$");
 }

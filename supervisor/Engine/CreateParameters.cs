@@ -19,7 +19,8 @@ internal static class CreateParameters
     /// <param name="sharedDirectory">The host directory for lock and hand-over file.</param>
     /// <param name="fileOf">Where the content of a config or secret lies on the host.</param>
     /// <param name="inherited">Anonymous volumes of the container that is replaced, by target.</param>
-    public static CreateContainerParameters Container(Release release, Service service, string imageId, string name, string sharedDirectory, Func<FileMount, string> fileOf, IReadOnlyDictionary<string, string> inherited)
+    /// <param name="shares">The container of each service whose name spaces it is in.</param>
+    public static CreateContainerParameters Container(Release release, Service service, string imageId, string name, string sharedDirectory, Func<FileMount, string> fileOf, IReadOnlyDictionary<string, string> inherited, IReadOnlyDictionary<string, string> shares)
     {
         var spec = service.Container;
         var links = Links(release, spec);
@@ -31,7 +32,7 @@ internal static class CreateParameters
             Cmd = spec.Command!,
             Entrypoint = spec.Entrypoint!,
             Env = spec.Environment?.Select(e => $"{e.Key}={e.Value}").ToList()!,
-            Labels = Labels(release, service, links),
+            Labels = Labels(release, service, links, shares),
             Hostname = spec.Hostname!,
             Domainname = spec.DomainName!,
             User = spec.User!,
@@ -42,7 +43,7 @@ internal static class CreateParameters
             StopTimeout = service.StopGrace,
             ExposedPorts = (spec.Expose ?? []).Select(e => e.Contains('/') ? e : e + "/tcp").Concat((spec.Ports ?? []).Select(p => $"{p.ContainerPort}/{p.Protocol}")).Distinct().ToDictionary(p => p, _ => default(EmptyStruct)),
             Healthcheck = Healthcheck(spec.Healthcheck)!,
-            HostConfig = Host(release, service),
+            HostConfig = Host(release, service, shares),
         };
         parameters.HostConfig.Binds = Binds(release, spec, sharedDirectory, fileOf);
         parameters.HostConfig.Mounts = [.. Mounts(release, spec), .. inherited.Where(v => spec.Mounts?.Exists(m => m.Target == v.Key) != true).Select(v => new Mount { Type = "volume", Source = v.Value, Target = v.Key })];
@@ -89,7 +90,7 @@ internal static class CreateParameters
 
     private static Dictionary<string, string> With(SortedDictionary<string, string>? labels, string app, string hash) => new(labels ?? []) { [EngineLabels.App] = app, [EngineLabels.Hash] = hash };
 
-    private static Dictionary<string, string> Labels(Release release, Service service, List<(string EngineName, NetworkLink)> links) => new(service.Container.Labels ?? [])
+    private static Dictionary<string, string> Labels(Release release, Service service, List<(string EngineName, NetworkLink)> links, IReadOnlyDictionary<string, string> shares) => new(service.Container.Labels ?? [])
     {
         [EngineLabels.App] = release.App,
         [EngineLabels.Service] = service.Name,
@@ -97,6 +98,7 @@ internal static class CreateParameters
         [EngineLabels.Spec] = Encoding.UTF8.GetString(SpecHash.Canonical(service)),
         [EngineLabels.DependsOn] = string.Join(',', service.DependsOn.Select(d => d.Service)),
         [EngineLabels.Networks] = string.Join(',', links.Select(l => l.EngineName)),
+        [EngineLabels.Shares] = string.Join(',', shares.Values),
         [EngineLabels.Commit] = release.Commit,
     };
 
@@ -162,7 +164,7 @@ internal static class CreateParameters
         return new() { Type = spec.LogDriver ?? "local", Config = options };
     }
 
-    private static HostConfig Host(Release release, Service service)
+    private static HostConfig Host(Release release, Service service, IReadOnlyDictionary<string, string> shares)
     {
         var spec = service.Container;
         var links = Links(release, spec);
@@ -170,7 +172,7 @@ internal static class CreateParameters
         {
             // The supervisor restarts containers itself: it knows order, proving time and back-off.
             RestartPolicy = new() { Name = RestartPolicyKind.No },
-            NetworkMode = spec.NetworkMode ?? (links.Count > 0 ? links[0].EngineName : "none"),
+            NetworkMode = Namespaces.ForEngine(spec.NetworkMode, shares) ?? (links.Count > 0 ? links[0].EngineName : "none"),
             PortBindings = service.OwnsPorts ? null! : (spec.Ports ?? []).GroupBy(p => $"{p.ContainerPort}/{p.Protocol}").ToDictionary(g => g.Key, g => (IList<PortBinding>)[.. g.Select(p => new PortBinding { HostIP = p.HostAddress ?? "", HostPort = p.HostPort == 0 ? "" : $"{p.HostPort}" })]),
             ExtraHosts = spec.ExtraHosts!,
             DNS = spec.Dns!,
@@ -185,8 +187,8 @@ internal static class CreateParameters
             SecurityOpt = spec.SecurityOpt!,
             GroupAdd = spec.GroupAdd!,
             Init = spec.Init,
-            IpcMode = spec.Ipc!,
-            PidMode = spec.Pid!,
+            IpcMode = Namespaces.ForEngine(spec.Ipc, shares)!,
+            PidMode = Namespaces.ForEngine(spec.Pid, shares)!,
             UTSMode = spec.Uts!,
             CgroupnsMode = spec.CgroupNamespace!,
             UsernsMode = spec.UsernsMode!,

@@ -13,6 +13,9 @@ internal static class EngineLabels
 
     /// <summary>Engine names of its networks, in the order of the specification.</summary>
     public const string Networks = "io.osbuild.networks";
+
+    /// <summary>Ids of the containers whose name spaces it is in.</summary>
+    public const string Shares = "io.osbuild.shares";
     public const string Commit = "io.osbuild.commit";
 
     public static string? SpecOf(IDictionary<string, string>? labels) => labels is not null && labels.TryGetValue(Spec, out var spec) ? spec : null;

@@ -51,7 +51,8 @@ internal sealed class Observer(EngineClient engine)
             Status = listed.State == "running" ? ContainerStatus.Running : ContainerStatus.Dead,
             Error = error,
             Spec = Label(listed.Labels, EngineLabels.Spec) is { Length: > 0 } spec ? spec : null,
-            DependsOn = [.. Label(listed.Labels, EngineLabels.DependsOn).Split(',', StringSplitOptions.RemoveEmptyEntries)],
+            DependsOn = Names(listed.Labels, EngineLabels.DependsOn),
+            SharesWith = Names(listed.Labels, EngineLabels.Shares),
             Addresses = new((listed.NetworkSettings?.Networks ?? new Dictionary<string, EndpointSettings>()).ToDictionary(n => n.Key, n => n.Value?.IPAddress ?? ""), StringComparer.Ordinal),
         }
         : null;
@@ -79,7 +80,8 @@ internal sealed class Observer(EngineClient engine)
             OutOfMemory = state?.OOMKilled ?? false,
             Error = state?.Error ?? "",
             Spec = Label(labels, EngineLabels.Spec) is { Length: > 0 } spec ? spec : null,
-            DependsOn = [.. Label(labels, EngineLabels.DependsOn).Split(',', StringSplitOptions.RemoveEmptyEntries)],
+            DependsOn = Names(labels, EngineLabels.DependsOn),
+            SharesWith = Names(labels, EngineLabels.Shares),
             Addresses = new((c.NetworkSettings?.Networks ?? new Dictionary<string, EndpointSettings>()).ToDictionary(n => n.Key, n => n.Value?.IPAddress ?? ""), StringComparer.Ordinal),
             StartedAt = state?.StartedAt ?? "",
         };
@@ -95,6 +97,8 @@ internal sealed class Observer(EngineClient engine)
         "dead" => ContainerStatus.Dead,
         _ => ContainerStatus.Exited,
     };
+
+    private static List<string> Names(IDictionary<string, string>? labels, string name) => [.. Label(labels, name).Split(',', StringSplitOptions.RemoveEmptyEntries)];
 
     private static string Label(IDictionary<string, string>? labels, string name) => labels is not null && labels.TryGetValue(name, out var value) ? value : "";
 }

@@ -116,6 +116,9 @@ internal sealed record HostAddresses(string Ip, string Mac);
 /// <summary>Readings of the host. Sizes are MiB.</summary>
 internal sealed record HostMetrics(int CpuUsage, int? CpuTemp, long MemoryUsage, long MemoryTotal, long StorageUsage, long StorageTotal, string StorageDevice, string? CpuId)
 {
+    /// <summary>Too little supply voltage was seen lately; null on a board without such a sensor.</summary>
+    public bool? Undervolted { get; init; }
+
     /// <summary>Keeps what was sent while the new reading is near it, so that noise is never sent.</summary>
     public HostMetrics Settle(HostMetrics? sent) => sent is null ? this : this with
     {
@@ -130,6 +133,7 @@ internal sealed record HostMetrics(int CpuUsage, int? CpuTemp, long MemoryUsage,
         report["cpu_usage"] = CpuUsage;
         if (CpuTemp is { } temperature) report["cpu_temp"] = temperature;
         if (CpuId is { } id) report["cpu_id"] = id;
+        if (Undervolted is { } undervolted) report["is_undervolted"] = undervolted;
         report["memory_usage"] = MemoryUsage;
         report["memory_total"] = MemoryTotal;
         report["storage_usage"] = StorageUsage;

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Docker.DotNet.Models;
 using OsBuild.Supervisor.DeviceApi;
 using OsBuild.Supervisor.Identity;
+using OsBuild.Supervisor.Metrics;
 using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.Running;
 using OsBuild.Supervisor.State;
@@ -50,6 +51,9 @@ internal sealed class FleetAgent : IDisposable
         local.Settings = FleetSettings.From(Device?.Config ?? [], config);
         reconciler.Steps.Login = Login;
     }
+
+    /// <summary>What the board's sensors say, when somebody watches them.</summary>
+    public BoardWatch? Board { get; init; }
 
     public FleetIdentity Identity { get; private set; }
     public DeviceSettings? Device { get; private set; }
@@ -173,7 +177,9 @@ internal sealed class FleetAgent : IDisposable
         if (device.Same(Device)) return;
         Device = device;
         settingsFile.Save(device);
+        var before = local.Settings;
         local.Settings = FleetSettings.From(device.Config, config);
+        if (local.Settings.Deltas && !before.Deltas) log.Information("the fleet asks for deltas (SUPERVISOR_DELTA); this supervisor does none and downloads images whole, without the layers it has");
         Interlocked.Exchange(ref settingsChanged, new()).Cancel();
     }
 
@@ -209,7 +215,7 @@ internal sealed class FleetAgent : IDisposable
     private JsonObject Report()
     {
         var (target, seen) = (reconciler.Journal.Memory.Target, reconciler.Seen);
-        if (local.Settings.SendMetrics) sentMetrics = host.Metrics().Settle(sentMetrics);
+        if (local.Settings.SendMetrics) sentMetrics = (host.Metrics() with { Undervolted = Board?.Now.Undervolted }).Settle(sentMetrics);
         var apps = local.Active ? null : DeviceReport.Apps(target, latest, seen, reconciler.Journal.Memory, reconciler.Steps.Percents());
         return DeviceReport.Build(Facts, HostReadings.Addresses(), keys.Global, local.Settings.SendMetrics ? sentMetrics : null, apps, reconciler.LastPlan.Exists(s => s is not Step.Wait));
     }

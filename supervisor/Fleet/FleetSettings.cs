@@ -19,6 +19,9 @@ internal sealed record FleetSettings
     /// <summary>False: a push of the fleet ("update now") and the look right after the start wait for the next regular poll.</summary>
     public bool InstantUpdates { get; init; } = true;
 
+    /// <summary>The fleet asks for deltas. There are none here: images come whole, of which the engine downloads the layers it does not have.</summary>
+    public bool Deltas { get; init; }
+
     public static TimeSpan Bounded(TimeSpan interval) => interval < ShortestPoll ? ShortestPoll : interval > LongestPoll ? LongestPoll : interval;
 
     public static FleetSettings From(IReadOnlyDictionary<string, string> variables, FleetConfig config)
@@ -31,6 +34,7 @@ internal sealed record FleetSettings
             LocalMode = Flag("SUPERVISOR_LOCAL_MODE") ?? config.LocalMode ?? (config.DevelopmentMode && !config.Managed),
             SendLogs = Flag("SUPERVISOR_LOG_CONTROL") ?? true,
             SendMetrics = Flag("SUPERVISOR_HARDWARE_METRICS") ?? true,
+            Deltas = Flag("SUPERVISOR_DELTA") ?? false,
             InstantUpdates = Flag("SUPERVISOR_INSTANT_UPDATE_TRIGGER") ?? true,
         };
 

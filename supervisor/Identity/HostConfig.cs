@@ -47,10 +47,14 @@ internal readonly record struct IPNetworkAddress(IPAddress Address, int PrefixLe
 /// ntp: [pool.ntp.org]
 /// proxy: http://10.0.0.1:3128
 /// no-proxy: [10.0.0.0/8, .example.com]
+/// bundle-keys: [MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE...]
 /// supervisor: registry.example.com/supervisor:2
 /// </code>
 internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfig> Interfaces, IReadOnlyList<string> TimeServers, HostProxy? Proxy = null)
 {
+    /// <summary>Who may sign bundles for this device: public keys (SubjectPublicKeyInfo in base64), as <c>supervisor bundle</c> shows them.</summary>
+    public IReadOnlyList<string> BundleKeys { get; init; } = [];
+
     /// <summary>The image the supervisor itself is to come from; null: the one in the root.</summary>
     public string? Supervisor { get; init; }
 
@@ -81,7 +85,11 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
                 return Empty;
             }
 
-            return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))], ProxyOf(root, log)) { Supervisor = SupervisorOf(root, log) };
+            return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))], ProxyOf(root, log))
+            {
+                BundleKeys = [.. Texts(Child(root, "bundle-keys"))],
+                Supervisor = SupervisorOf(root, log),
+            };
         }
         catch (YamlException e)
         {

@@ -8,7 +8,7 @@ namespace OsBuild.Supervisor.Init;
 /// The name of a loader entry with systemd-boot's counters (Boot Loader Specification, "Boot counting"): <c>slot-b+2-1.conf</c> has two tries left
 /// and has had one. The loader counts by renaming; a name without counters is a good entry, for which nothing is counted.
 /// </summary>
-internal sealed partial record LoaderEntry(string Id, int? Left, int? Done)
+internal sealed record LoaderEntry(string Id, int? Left, int? Done)
 {
     public bool IsOnTrial => Left is not null;
 
@@ -17,7 +17,7 @@ internal sealed partial record LoaderEntry(string Id, int? Left, int? Done)
 
     public static LoaderEntry? Parse(string fileName)
     {
-        var match = Name().Match(fileName);
+        var match = Name.Match(fileName);
         if (!match.Success) return null;
         return new LoaderEntry(match.Groups["id"].Value, Number(match.Groups["left"]), Number(match.Groups["done"]));
     }
@@ -26,8 +26,7 @@ internal sealed partial record LoaderEntry(string Id, int? Left, int? Done)
 
     private static int? Number(Group group) => group.Success ? int.Parse(group.Value, CultureInfo.InvariantCulture) : null;
 
-    [GeneratedRegex(@"^(?<id>[A-Za-z0-9._-]*[A-Za-z0-9])(\+(?<left>\d{1,4})(-(?<done>\d{1,4}))?)?\.conf$", RegexOptions.ExplicitCapture)]
-    private static partial Regex Name();
+    private static readonly Regex Name = new(@"^(?<id>[A-Za-z0-9._-]*[A-Za-z0-9])(\+(?<left>\d{1,4})(-(?<done>\d{1,4}))?)?\.conf$", RegexOptions.ExplicitCapture);
 }
 
 /// <summary>Marks the running slot good when it is on trial: one rename on the boot partition.</summary>

@@ -220,7 +220,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
     private async Task MeasureAsync()
     {
         await Task.Delay(30_000);
-        GC.Collect(2, GCCollectionMode.Aggressive);
+        OwnMemory.GiveBack();
         if (MemoryUse.Of(Environment.ProcessId) is not { } own || MemoryUse.Of(_worker?.ProcessId ?? 0) is not { } worker) return;
         lock (_report) _report["memoryKilobytes"] = new JsonObject { ["pid1"] = own, ["worker"] = worker };
         Say($"memory: {own} kB in process 1, {worker} kB in the worker");

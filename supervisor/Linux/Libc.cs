@@ -19,7 +19,7 @@ internal sealed class LinuxException(string call, int errno) : IOException($"{ca
 /// </summary>
 internal static unsafe partial class Libc
 {
-    public const int ENOENT = 2, EINTR = 4, EAGAIN = 11, EBUSY = 16, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38;
+    public const int ENOENT = 2, EINTR = 4, EAGAIN = 11, EBUSY = 16, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38, ENOBUFS = 105;
 
     // include/uapi/linux/mount.h
     public const ulong MsRdOnly = 1, MsNoSuid = 2, MsNoDev = 4, MsNoExec = 8, MsRemount = 32, MsNoAtime = 1024, MsMove = 8192, MsRec = 16384,
@@ -241,6 +241,15 @@ internal static unsafe partial class Libc
         for (var i = 0; i < texts.Count; i++) array[i] = (byte*)Marshal.StringToCoTaskMemUTF8(texts[i]);
         return array;
     }
+
+    /// <summary>Unmaps pages of a private mapping (madvise(2), MADV_DONTNEED): a file's come back from the file when they are touched.</summary>
+    public static void ForgetPages(ulong start, ulong length) => _ = madvise((void*)start, (size_t)length, 4);
+
+    /// <summary>Gives the kernel back what malloc keeps in reserve (malloc_trim(3), the GNU C library's).</summary>
+    public static void TrimHeap() => _ = malloc_trim(0);
+
+    [LibraryImport("libc")]
+    private static partial int malloc_trim(nuint pad);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int reboot(int command);

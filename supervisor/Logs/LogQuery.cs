@@ -43,7 +43,7 @@ internal sealed record LogQuery(bool Follow, int? Tail, DateTimeOffset? Since, b
 
 /// <summary>One line of a log.</summary>
 /// <param name="Time">As the engine writes it: RFC 3339 in UTC with nine digits, so that text order is time order.</param>
-internal readonly record struct LogLine(string Time, string Service, string Text)
+internal sealed record LogLine(string Time, string Service, string Text)
 {
     /// <summary>Splits what the engine gives when asked for times.</summary>
     public static LogLine Parse(string service, string line)

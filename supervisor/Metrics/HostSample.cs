@@ -8,11 +8,19 @@ namespace OsBuild.Supervisor.Metrics;
 /// <param name="CpuSeconds">Processor time used since start, over all processors.</param>
 /// <param name="MemoryUsed">Bytes that could not be had without swapping.</param>
 internal sealed record HostSample(double Seconds, double CpuSeconds, int Processors, double Load, long MemoryTotal, long MemoryUsed,
-    List<DiskSample> Disks, List<TemperatureSample> Temperatures, List<NetworkSample> Networks);
+    List<DiskSample> Disks, List<TemperatureSample> Temperatures, List<NetworkSample> Networks)
+{
+    /// <summary>True while the board's sensor sees too little supply voltage; null on a board without one.</summary>
+    public bool? Undervolted { get; init; }
+}
 
 internal sealed record DiskSample(string Name, long Total, long Used);
 
-internal sealed record TemperatureSample(string Name, double Celsius);
+/// <param name="Name">The kernel's name of the sensor.</param>
+/// <param name="Celsius">What it says.</param>
+/// <param name="SlowsAt">From here on the kernel slows the board down (°C); null when it never does.</param>
+/// <param name="EndsAt">From here on the board is switched off, or soon will be (°C).</param>
+internal sealed record TemperatureSample(string Name, double Celsius, double? SlowsAt = null, double? EndsAt = null);
 
 internal sealed record NetworkSample(string Name, long Received, long Sent);
 
@@ -83,8 +91,9 @@ internal static class HostReader
     {
         var (seconds, processors) = KernelText.Cpu(Text("/proc/stat"));
         var (total, used) = KernelText.Memory(Text("/proc/meminfo"));
+        var board = BoardSensors.Read();
         return new(KernelText.First(Text("/proc/uptime")), seconds, processors, KernelText.First(Text("/proc/loadavg")), total, used,
-            [.. disks.Select(d => Disk(d.Name, d.Path)).OfType<DiskSample>()], Temperatures(), KernelText.Networks(Text("/proc/net/dev")));
+            [.. disks.Select(d => Disk(d.Name, d.Path)).OfType<DiskSample>()], board.Temperatures, KernelText.Networks(Text("/proc/net/dev"))) { Undervolted = board.Undervolted };
     }
 
     /// <summary>The addresses by which the device is reached.</summary>
@@ -112,20 +121,6 @@ internal static class HostReader
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
             return null;
-        }
-    }
-
-    private static List<TemperatureSample> Temperatures()
-    {
-        const string zones = "/sys/class/thermal";
-        try
-        {
-            return !Directory.Exists(zones) ? [] : [.. Directory.EnumerateDirectories(zones, "thermal_zone*").Order(StringComparer.Ordinal)
-                .Select(zone => new TemperatureSample(Text(Path.Combine(zone, "type")).Trim(), KernelText.First(Text(Path.Combine(zone, "temp"))) / 1000)).Where(t => t.Celsius > 0)];
-        }
-        catch (IOException)
-        {
-            return [];
         }
     }
 

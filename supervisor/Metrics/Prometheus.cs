@@ -19,6 +19,8 @@ internal static class Prometheus
         Family("osbuild_host_memory_bytes", "gauge", "Memory in all and used.", [(Labels(("kind", "total")), host.MemoryTotal), (Labels(("kind", "used")), host.MemoryUsed)]);
         Family("osbuild_host_disk_bytes", "gauge", "Space of a partition in all and used.", host.Disks.SelectMany(d => ((string, double)[])[(Labels(("partition", d.Name), ("kind", "total")), d.Total), (Labels(("partition", d.Name), ("kind", "used")), d.Used)]));
         Family("osbuild_host_temperature_celsius", "gauge", "What a temperature sensor of the board says.", host.Temperatures.Select(t => (Labels(("sensor", t.Name)), t.Celsius)));
+        Family("osbuild_host_temperature_limit_celsius", "gauge", "Where the board slows down (slow) or switches itself off (end).", host.Temperatures.SelectMany(t => ((string Kind, double? At)[])[("slow", t.SlowsAt), ("end", t.EndsAt)], (t, l) => (Labels(("sensor", t.Name), ("limit", l.Kind)), l.At)).Where(l => l.At is not null).Select(l => (l.Item1, l.At!.Value)));
+        Family("osbuild_host_undervolted", "gauge", "1 while the supply voltage is too low; only of boards with a sensor.", host.Undervolted is { } low ? [("", low ? 1.0 : 0)] : []);
         Family("osbuild_host_network_bytes_total", "counter", "Bytes over a network interface.", host.Networks.SelectMany(n => ((string, double)[])[(Labels(("interface", n.Name), ("direction", "received")), n.Received), (Labels(("interface", n.Name), ("direction", "sent")), n.Sent)]));
         Family("osbuild_supervisor_memory_bytes", "gauge", "Resident memory of the supervisor's worker.", [("", sample.SupervisorMemory)]);
         Services("osbuild_service_up", "gauge", "1 while the container runs.", s => s.Up ? 1 : 0);

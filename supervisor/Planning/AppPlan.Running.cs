@@ -8,15 +8,12 @@ internal sealed partial class AppPlan
     /// <summary>How long connections to the old container may last after its address was led to the new one.</summary>
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(10);
 
-    /// <summary>Longer than the hooks of a start may take.</summary>
-    private static readonly TimeSpan HookTime = TimeSpan.FromMinutes(5);
-
     /// <summary>Starts closer together than this belong to one start of the whole app.</summary>
     private static readonly TimeSpan JustNow = TimeSpan.FromSeconds(1);
 
     private void PlanRunning(Service service, ContainerState chosen, List<ContainerState> old)
     {
-        if (!HooksRan(service, chosen) && chosen.RunningFor >= HookTime)
+        if (!HooksRan(service, chosen) && chosen.RunningFor >= HookTime(service))
         {
             // The supervisor was restarted while they ran.
             Replace(service, [chosen], "its post_start hooks did not end");
@@ -38,6 +35,7 @@ internal sealed partial class AppPlan
         }
 
         if (predecessors.Count == 0 && NewDependency(service, chosen) is { } dependency) Replace(service, [chosen], $"{dependency.Service} was replaced, and it wants to be started again then");
+        else if (predecessors.Count == 0 && RestartedOwner(service, chosen) is { } owner) Replace(service, [chosen], $"{owner}, whose name spaces it is in, was started after it");
         if (service.OwnsPorts && !PublishTo(service, chosen)) return;
         if (predecessors.Count > 0) Replace(service, predecessors, rolledBack is null ? "its successor runs" : $"its release is bad: {rolledBack.Reason}");
         else PlanName(service, chosen);
@@ -48,11 +46,12 @@ internal sealed partial class AppPlan
     private void PlanHandOver(Service service, ContainerState chosen, List<ContainerState> predecessors)
     {
         var late = chosen.RunningFor >= service.Update.Timeout;
-        if (!IsReady(service, chosen, taking: true) && !(rolledBack is not null && late))
+        var missing = !IsReady(service, chosen, taking: true) ? Missing(service, chosen) : UnreadyCompanion(service) is { } companion ? $"{companion}, which is in its network, is not ready" : null;
+        if (missing is not null && !(rolledBack is not null && late))
         {
             KeepServing(predecessors);
-            if (late) Fail(service, $"was not ready to take over within {service.Update.Timeout.TotalSeconds:0.#} s ({Missing(service, chosen)})");
-            else steps.Add(new Step.Wait($"{service.Name} to take over", now + service.Update.Timeout - chosen.RunningFor, Missing(service, chosen)) { Untold = true });
+            if (late) Fail(service, $"was not ready to take over within {service.Update.Timeout.TotalSeconds:0.#} s ({missing})");
+            else steps.Add(new Step.Wait($"{service.Name} to take over", now + service.Update.Timeout - chosen.RunningFor, missing) { Untold = true });
             return;
         }
 
@@ -89,6 +88,9 @@ internal sealed partial class AppPlan
         if (open > 0 && now < drained) steps.Add(new Step.Wait($"{open} connections to {leaving[0].Name}", drained, "new connections already go to its successor"));
         else Replace(service, leaving, cause);
     }
+
+    /// <summary>Longer than the hooks of a start may take, one after another.</summary>
+    private static TimeSpan HookTime(Service service) => HookSpec.StartLimit * ((service.Container.PostStart?.Count ?? 0) + 1);
 
     private static string Missing(Service service, ContainerState container) => container.Health switch
     {
@@ -154,6 +156,15 @@ internal sealed partial class AppPlan
     private Dependency? NewDependency(Service service, ContainerState chosen) => service.Restart == RestartPolicy.No ? null
         : service.DependsOn.Find(d => d.Restart && release.Services.TryGetValue(d.Service, out var other) && Chosen(other) is { Up: true, AllStarts: 1 } its
             && its.RunningFor + JustNow < chosen.RunningFor && IsReady(other, its));
+
+    /// <summary>The service whose name spaces this one is in and that was started after it: name spaces end with the process that owned them, and
+    /// what was in them is cut off.</summary>
+    private string? RestartedOwner(Service service, ContainerState chosen) => service.Restart == RestartPolicy.No ? null
+        : Namespaces.Owners(service.Container).Find(o => release.Services.TryGetValue(o, out var other) && Chosen(other) is { Up: true } its && its.RunningFor + JustNow < chosen.RunningFor);
+
+    /// <summary>A service in the network of this one that is not ready: it may be the one that answers at the ports.</summary>
+    private string? UnreadyCompanion(Service service) => release.Services.Values.FirstOrDefault(other => other.Running && !Held(other.Name)
+        && Namespaces.Owner(other.Container.NetworkMode) == service.Name && !(Chosen(other) is { } its && (IsReady(other, its) || IsFinished(other, its))))?.Name;
 
     /// <summary>After a replacement the container gets the plain name; nothing restarts for it.</summary>
     private void PlanName(Service service, ContainerState chosen)

@@ -5,6 +5,9 @@ namespace OsBuild.Supervisor.Planning;
 /// <summary>The next steps of one service: image, container, replacement of the old one, crash loops.</summary>
 internal sealed partial class AppPlan
 {
+    /// <summary>How often it is looked whether a device that is waited for was plugged in.</summary>
+    private static readonly TimeSpan DeviceLook = TimeSpan.FromSeconds(2);
+
     private void PlanService(Service service)
     {
         var chosen = Chosen(service);
@@ -40,6 +43,12 @@ internal sealed partial class AppPlan
         var archive = current.Archives.GetValueOrDefault(full);
         var pullFailed = current.Failures.GetValueOrDefault("image " + full) is { Count: > 0 } failure && failure.Subject == "";
         var makesRoom = archive is null && service.Running && service.Pull != PullPolicy.Never && service.Update.Strategy is UpdateStrategy.KillThenDownload or UpdateStrategy.DeleteThenDownload;
+        if (makesRoom && old.Exists(c => c.Up) && MissingDevice(service) is { } device)
+        {
+            steps.Add(new Step.Wait($"the device {device}", now + DeviceLook, $"the new {service.Name} needs it and it is not there"));
+            return;
+        }
+
         // Nothing is stopped or deleted for an image that cannot be had.
         if (makesRoom && !pullFailed && old.Count > 0 && !current.Probed.Contains(full))
         {
@@ -88,6 +97,18 @@ internal sealed partial class AppPlan
     private void PlanCreate(Service service, string image, List<ContainerState> old)
     {
         var cause = WhyNew(service, image, old);
+        var shares = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var owner in Namespaces.Owners(service.Container))
+        {
+            if (Chosen(release.Services[owner]) is not { } its)
+            {
+                steps.Add(new Step.Wait(owner, null, $"{service.Name} is made in its name spaces: it has no container"));
+                return;
+            }
+
+            shares[owner] = its.Id;
+        }
+
         if (old.Exists(c => c.Up) && !imagesReady && service.Update.Strategy is UpdateStrategy.DownloadThenKill or UpdateStrategy.HandOver)
         {
             steps.Add(new Step.Wait($"all images of {release.App}", null, $"{service.Name} is replaced when they are all here"));
@@ -104,7 +125,7 @@ internal sealed partial class AppPlan
             if (failed) return;
         }
 
-        Try(new Step.Create(release, service, image, FreeName(service), cause));
+        Try(new Step.Create(release, service, image, FreeName(service), cause) { Shares = shares });
     }
 
     /// <summary>The engine's copy of the image, or of a container made from it, is broken: both go and the image is had again. Only when it can be
@@ -140,6 +161,7 @@ internal sealed partial class AppPlan
         if (rolledBack is not null) return $"the newer release is bad ({rolledBack.Reason}) and the last good one returns";
         if (old.Count == 0) return "the service has no container";
         var before = old[0];
+        if (before.Hash == service.Hash() && before.ImageId == image) return $"{string.Join(" and ", Namespaces.Owners(service.Container))}, whose name spaces it is in, has another container";
         return before.Hash == service.Hash() ? $"{service.Image} is another image now" : $"changed: {SpecHash.Difference(before.Spec, System.Text.Encoding.UTF8.GetString(SpecHash.Canonical(service)))}";
     }
 
@@ -156,6 +178,13 @@ internal sealed partial class AppPlan
         {
             if (chosen.ExitCode != 0) Fail(service, $"ended with code {chosen.ExitCode}");
             if (old.Exists(c => c.Up)) Replace(service, old, "its successor has finished");
+            return;
+        }
+
+        if (MissingDevice(service) is { } device)
+        {
+            // Also when it ran before: the device was pulled out, and the program ended for it.
+            steps.Add(new Step.Wait($"the device {device}", now + DeviceLook, $"{service.Name} needs it and it is not there"));
             return;
         }
 
@@ -224,8 +253,13 @@ internal sealed partial class AppPlan
     /// <summary>A start counts when what has to be run after it was run; only then it is marked.</summary>
     private static bool HooksRan(Service service, ContainerState container) => service.Container.PostStart is null || container.StartedThisBoot;
 
+    /// <summary>A device the service names that is not plugged in (yet).</summary>
+    private string? MissingDevice(Service service) => service.Container.Devices?.Find(d => current.MissingDevices.Contains(d.Host))?.Host;
+
     private (string For, string Why)? MissingDependency(Service service)
     {
+        foreach (var owner in Namespaces.Owners(service.Container))
+            if (Chosen(release.Services[owner]) is not { Up: true }) return (owner, "it is not running");
         foreach (var dependency in service.DependsOn)
         {
             if (!release.Services.TryGetValue(dependency.Service, out var other)) continue;

@@ -77,9 +77,13 @@ internal sealed partial class AppPlan
     {
         if (matching.TryGetValue(service.Name, out var known)) return known;
         var (hash, image) = (service.Hash(), ImageOf(service));
-        return matching[service.Name] = [.. Of(service).Where(c => c.Hash == hash && (image is null || c.ImageId == image))
+        return matching[service.Name] = [.. Of(service).Where(c => c.Hash == hash && (image is null || c.ImageId == image) && SharesRightly(service, c))
             .OrderByDescending(c => c.Up).ThenBy(c => c.Health == Health.Unhealthy).ThenByDescending(c => c.RunningFor).ThenBy(c => c.Id, StringComparer.Ordinal)];
     }
+
+    /// <summary>True when it is in the name spaces of the containers that run for their services now. In those of one that was replaced it is cut off.</summary>
+    private bool SharesRightly(Service service, ContainerState container) => Namespaces.Owners(service.Container).TrueForAll(owner =>
+        !release.Services.TryGetValue(owner, out var other) || Chosen(other) is not { } its || container.SharesWith.Contains(its.Id));
 
     private ContainerState? Chosen(Service service) => Matching(service).FirstOrDefault();
 

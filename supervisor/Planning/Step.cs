@@ -72,6 +72,9 @@ internal abstract record Step(string Cause)
 
     public sealed record Create(Release Release, Service Service, string ImageId, string Name, string Cause) : Step(Cause)
     {
+        /// <summary>The container of each service whose name spaces it is to be in.</summary>
+        public SortedDictionary<string, string> Shares { get; init; } = [];
+
         public override string Key => $"create {Release.App}/{Service.Name}";
         public override string Subject => Service.Hash() + " " + ImageId;
         public override string What => $"create {Name}";

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using OsBuild.Supervisor.Api;
+using OsBuild.Supervisor.Bundles;
 using OsBuild.Supervisor.Compose;
 using OsBuild.Supervisor.State;
 
@@ -17,8 +18,7 @@ internal sealed class PushCommand(Client client, TextWriter output, TextWriter e
     public async Task<int> RunAsync(string directory, bool wait, CancellationToken stop = default)
     {
         if (!Directory.Exists(directory)) throw new FormatException($"There is no folder {directory}.");
-        if (Names.Select(n => Path.Combine(directory, n)).FirstOrDefault(File.Exists) is not { } file) throw new FormatException($"{directory} has no compose.yaml; write one that names the services, each with image: or build:.");
-        var (handover, result) = Read(file, canBuild: true);
+        var (handover, result) = Read(ComposeIn(directory, "image: or build:"), canBuild: true);
         foreach (var remark in result.Diagnostics) await errors.WriteLineAsync(remark.ToString());
         if (result.Release is not { } release) return 2;
         foreach (var spec in result.Builds)
@@ -43,9 +43,33 @@ internal sealed class PushCommand(Client client, TextWriter output, TextWriter e
     public static async Task<int> ApplyAsync(Client client, string file, TextWriter output, TextWriter errors, CancellationToken stop = default)
     {
         if (!File.Exists(file)) throw new FormatException($"There is no file {file}.");
+        if (await IsBundleAsync(file, stop)) return await BundleAsync(client, file, output, stop);
         var (code, _) = await HandOverAsync(client, Read(file, canBuild: false).Handover, errors, stop);
         if (code == 0) await output.WriteLineAsync("Accepted; see 'supervisor status'.");
         return code;
+    }
+
+    /// <summary>The compose file of a folder with all the files beside it that it asks for, and what is to be said of it.</summary>
+    /// <exception cref="FormatException">The folder has none.</exception>
+    public static (Handover Handover, ComposeResult Result) ReadFolder(string directory) => Read(ComposeIn(directory, "image:"), canBuild: false);
+
+    private static string ComposeIn(string directory, string keys) => Names.Select(n => Path.Combine(directory, n)).FirstOrDefault(File.Exists)
+        ?? throw new FormatException($"{directory} has no compose.yaml; write one that names the services, each with {keys}.");
+
+    /// <summary>A bundle is a tar, which begins with the name of its first member.</summary>
+    private static async Task<bool> IsBundleAsync(string file, CancellationToken stop)
+    {
+        // A pax header may come before the first member, with a name of its own.
+        var start = new byte[2048];
+        await using var stream = File.OpenRead(file);
+        return Encoding.ASCII.GetString(start, 0, await stream.ReadAtLeastAsync(start, start.Length, throwOnEndOfStream: false, stop)) is var text && text.Contains("ustar", StringComparison.Ordinal) && text.Contains(BundleManifest.Name + '\0', StringComparison.Ordinal);
+    }
+
+    private static async Task<int> BundleAsync(Client client, string file, TextWriter output, CancellationToken stop)
+    {
+        using var answer = await client.SendAsync(new(HttpMethod.Post, "v1/bundle") { Content = new StreamContent(File.OpenRead(file)) }, stop);
+        await output.WriteLineAsync("The bundle is taken; see 'supervisor status'.");
+        return 0;
     }
 
     /// <summary>A compose file with all the files beside it that it asks for.</summary>

@@ -64,6 +64,9 @@ internal sealed class ComposeWatch(HostPaths paths, Reconciler reconciler, ILogg
         }
     }
 
+    /// <summary>What would be said of a compose file; nothing is changed.</summary>
+    public ComposeResult Check(Handover handover) => Read(handover);
+
     /// <summary>Checks a compose file and, when nothing is wrong, keeps it as the target. Gives what is wrong.</summary>
     public ComposeResult HandOver(Handover handover)
     {

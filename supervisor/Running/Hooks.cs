@@ -8,7 +8,6 @@ namespace OsBuild.Supervisor.Running;
 /// the container's own label, so that they belong to the container that runs, whatever the target says by now.</summary>
 internal sealed class Hooks(EngineClient engine)
 {
-    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan DefaultGrace = TimeSpan.FromSeconds(10);
 
     /// <summary>After a start. A container whose hook fails is stopped again: it is not what its service promises.</summary>
@@ -17,7 +16,7 @@ internal sealed class Hooks(EngineClient engine)
     {
         foreach (var hook in SpecHash.Read(EngineLabels.SpecOf(container.Config?.Labels))?.PostStart ?? [])
         {
-            if (await FailureAsync(container.ID, hook, StartLimit, stop) is not { } failure) continue;
+            if (await FailureAsync(container.ID, hook, HookSpec.StartLimit, stop) is not { } failure) continue;
             await engine.StopAsync(container.ID, DefaultGrace, stop);
             throw new EngineRefusedException(null, $"its post_start hook '{hook}' {failure}");
         }

@@ -20,7 +20,10 @@ internal sealed class Places(HostPaths paths)
     /// <summary>The last words of containers that were removed.</summary>
     public KeptLogs KeptLogs { get; } = new(Path.Combine(paths.Data, "supervisor", "logs"));
 
-    public string[] Archives => [Path.Combine(paths.Boot, "apps"), Path.Combine(paths.Data, "apps")];
+    /// <summary>The files of the bundle that was taken last.</summary>
+    public string Bundle => Path.Combine(paths.Data, "bundle");
+
+    public string[] Archives => [Bundle, Path.Combine(paths.Boot, "apps"), Path.Combine(paths.Data, "apps")];
 
     /// <summary>Lock and hand-over file of a service; gone after a reboot, as locks must be.</summary>
     public string Shared(string app, string service) => Shared($"{app}/{service}");

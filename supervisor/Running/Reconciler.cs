@@ -21,6 +21,7 @@ internal sealed class Reconciler : IAsyncDisposable
     private readonly Observer observer;
     private readonly Tracker tracker = new();
     private readonly Relays relays = new();
+    private readonly Thrift thrift = new();
     private readonly StepRunner runner;
     private readonly ArchiveIndex archives;
     private readonly ILogger log;
@@ -117,6 +118,7 @@ internal sealed class Reconciler : IAsyncDisposable
             {
                 sleep = await RoundAsync(stop);
                 Problem("engine", null);
+                if (thrift.Due(Now, LastPlan.Count > 0, GC.GetTotalAllocatedBytes())) OwnMemory.GiveBack();
             }
             catch (EngineUnreachableException e)
             {
@@ -180,11 +182,16 @@ internal sealed class Reconciler : IAsyncDisposable
                 Failures = new(failures),
                 Pulled = new(pulled),
                 Probed = new(probed),
+                MissingDevices = MissingDevices(Journal.Memory),
                 Disk = FreeSpace.Read(paths.Data),
                 Memory = Journal.Memory,
             };
         }
     }
+
+    /// <summary>The devices named by what should run, or by what may be gone back to, that are not there.</summary>
+    private static SortedSet<string> MissingDevices(Memory memory) => new((memory.Target?.Apps ?? []).Concat(memory.Good.Values)
+        .SelectMany(r => r.Services.Values).SelectMany(s => s.Container.Devices ?? []).Select(d => d.Host).Where(path => !Path.Exists(path)), StringComparer.Ordinal);
 
     private async Task<TimeSpan> RoundAsync(CancellationToken stop)
     {

@@ -122,7 +122,7 @@ internal sealed class StepRunner(EngineClient engine, Journal journal, Relays re
         var (release, service) = (step.Release, step.Service);
         foreach (var file in service.Container.Files ?? []) WriteFile(release, file);
         Directory.CreateDirectory(places.Shared(release.App, service.Name));
-        var parameters = CreateParameters.Container(release, service, step.ImageId, step.Name, places.Shared(release.App, service.Name), file => places.File(release.App, file), await InheritedAsync(release.App, service.Name, stop));
+        var parameters = CreateParameters.Container(release, service, step.ImageId, step.Name, places.Shared(release.App, service.Name), file => places.File(release.App, file), await InheritedAsync(release.App, service.Name, stop), step.Shares);
         await engine.CreateAsync(parameters, stop);
     }
 

@@ -1,8 +1,10 @@
 using System.Runtime.InteropServices;
 using OsBuild.Supervisor.Api;
+using OsBuild.Supervisor.Bundles;
 using OsBuild.Supervisor.Clock;
 using OsBuild.Supervisor.DeviceApi;
 using OsBuild.Supervisor.Fleet;
+using OsBuild.Supervisor.Init;
 using OsBuild.Supervisor.Logs;
 using OsBuild.Supervisor.Metrics;
 using OsBuild.Supervisor.Network;
@@ -36,6 +38,8 @@ internal static class Worker
         using var lease = await Lease.TakeAsync(paths, log, end.Token);
         var host = !hostDuties ? Task.CompletedTask : Task.WhenAll(
             Keep("network", t => NetworkAgent.RunAsync(paths, t), log, end.Token),
+            // Under another init that is udev's business.
+            Keep("hot plug", t => NetworkAgent.IsOurs(paths) ? new HotPlug(HotPlug.Load).RunAsync(t) : Idle(t), log, end.Token),
             Keep("clock", t => ClockAgent.RunAsync(paths, FleetConfig.Read(paths.ConfigJson, _ => { }), t), log, end.Token));
         await RunAsync(paths, log, ShutdownBudget, stop.Token, leave.Token);
         await host;
@@ -67,21 +71,25 @@ internal static class Worker
         var config = FleetConfig.Read(paths.ConfigJson, problem => log.Warning("{Problem}", problem));
         var keys = DeviceKeys.Open(places.StateDirectory);
         var local = new LocalPush(paths, reconciler, config, keys);
-        using var fleet = config.Managed ? new FleetAgent(paths, reconciler, config, keys, local, log) : null;
+        var board = new BoardWatch(reconciler);
+        using var fleet = config.Managed ? new FleetAgent(paths, reconciler, config, keys, local, log) { Board = board } : null;
         local.Resume();
         // One master at a time: a push while it lasts, else the fleet when there is one, else the compose file.
         var compose = new ComposeWatch(paths, reconciler, log) { Yields = () => fleet is not null || local.Active };
         var device = new DeviceServer(new(paths, reconciler, config, keys, local, fleet) { Power = Power });
         var update = new SelfUpdateAgent(paths, reconciler, log);
         using var sampler = new Sampler(reconciler.Engine, () => reconciler.Seen?.Containers ?? [], [("data", paths.Data), ("state", paths.State), ("boot", paths.Boot)]);
+        using var bundles = new BundleIntake(paths, compose, () => DateTimeOffset.UtcNow);
         var events = new EventHub();
         reconciler.History.Added += events.Observe;
         reconciler.Observed += state => events.Observe(state, DateTimeOffset.UtcNow);
-        var routes = new Routes(reconciler, compose, new Reports(paths, reconciler, update), new ServiceLogs(reconciler.Engine, places.KeptLogs), events, sampler, new Builds(reconciler.Engine), update);
+        var routes = new Routes(reconciler, compose, new Reports(paths, reconciler, update), new ServiceLogs(reconciler.Engine, places.KeptLogs), events, sampler, new Builds(reconciler.Engine), bundles, update);
         var key = AccessKey.LoadOrMake(places.StateDirectory);
         await Task.WhenAll(
             Keep("reconciler", reconciler.RunAsync, log, stop),
             Keep("compose file", compose.RunAsync, log, stop),
+            Keep("board sensors", board.RunAsync, log, stop),
+            Keep("sticks", NetworkAgent.IsOurs(paths) ? new StickWatch(paths, bundles, reconciler, log).RunAsync : Idle, log, stop),
             Keep("fleet", fleet is null ? Idle : fleet.RunAsync, log, stop),
             Keep("device API", fleet is not null || config.DevelopmentMode ? device.RunAsync : Idle, log, stop),
             Keep("engine relay", config.DevelopmentMode ? t => EngineRelay.RunAsync(new(System.Net.IPAddress.IPv6Any, EngineRelay.Port), paths.EngineSocket, t) : Idle, log, stop),

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace OsBuild.Supervisor.State;
 
 /// <summary>What one container is created with, besides its image. Null is the engine's default and is left out of the hash, so
@@ -14,6 +16,8 @@ internal sealed record ContainerSpec
     public List<MountSpec>? Mounts { get; init; }
     public List<FileMount>? Files { get; init; }
     public List<NetworkLink>? Networks { get; init; }
+
+    /// <summary>host, none, bridge, or <c>service:NAME</c> for the network of another service of the release (see <see cref="Namespaces"/>).</summary>
     public string? NetworkMode { get; init; }
     public string? Name { get; init; }
     public string? Hostname { get; init; }
@@ -78,6 +82,9 @@ internal sealed record ContainerSpec
 /// <summary>A command run inside a running container.</summary>
 internal sealed record HookSpec
 {
+    /// <summary>How long one hook after a start may take; the hooks run one after another, so a start takes at most their number times this.</summary>
+    public static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(1);
+
     public required List<string> Command { get; init; }
     public string? User { get; init; }
     public bool? Privileged { get; init; }
@@ -93,6 +100,7 @@ internal sealed record PortSpec(int ContainerPort, int HostPort, string Protocol
     public override string ToString() => $"{(HostAddress is null ? "" : HostAddress + ":")}{HostPort}:{ContainerPort}/{Protocol}";
 }
 
+[JsonConverter(typeof(EnumName<MountKind>))]
 internal enum MountKind { Volume, Bind, Tmpfs }
 
 /// <summary>A mount. For a volume, <see cref="Source"/> is the name in the release (null: anonymous); for a bind, a path of the host.</summary>

@@ -26,6 +26,9 @@ internal sealed record CurrentState
 
     /// <summary>References the registry said it has, in this life of the worker.</summary>
     public SortedSet<string> Probed { get; init; } = [];
+
+    /// <summary>Devices of the host that services name and that are not there now, by path.</summary>
+    public SortedSet<string> MissingDevices { get; init; } = [];
     public DiskState Disk { get; init; } = DiskState.Ample;
     public Memory Memory { get; init; } = new();
 
@@ -58,6 +61,9 @@ internal sealed record ContainerState
     /// <summary>The specification it was made from (canonical JSON), from its own label.</summary>
     public string? Spec { get; init; }
     public List<string> DependsOn { get; init; } = [];
+
+    /// <summary>Ids of the containers whose network, processes or memory it was made to share.</summary>
+    public List<string> SharesWith { get; init; } = [];
 
     /// <summary>Networks it is attached to (engine names) with its address there.</summary>
     public SortedDictionary<string, string> Addresses { get; init; } = [];

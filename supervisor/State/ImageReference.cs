@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 namespace OsBuild.Supervisor.State;
 
 /// <summary>An image's name as engines understand it. Two spellings of one image have the same <see cref="Full"/>.</summary>
-internal sealed partial record ImageReference(string Registry, string Path, string? Tag, string? Digest)
+internal sealed record ImageReference(string Registry, string Path, string? Tag, string? Digest)
 {
     /// <summary>The complete name: <c>web</c> is <c>docker.io/library/web:latest</c>.</summary>
     public string Full => $"{Registry}/{Path}{(Tag is null ? "" : ":" + Tag)}{(Digest is null ? "" : "@" + Digest)}";
@@ -15,7 +15,7 @@ internal sealed partial record ImageReference(string Registry, string Path, stri
     public static bool TryParse(string? text, out ImageReference reference)
     {
         reference = new("", "", null, null);
-        if (text is null || Pattern().Match(text) is not { Success: true } match) return false;
+        if (text is null || Pattern.Match(text) is not { Success: true } match) return false;
         var name = match.Groups["name"].Value;
         var slash = name.IndexOf('/');
         var first = slash < 0 ? "" : name[..slash];
@@ -44,6 +44,6 @@ internal sealed partial record ImageReference(string Registry, string Path, stri
     private const int MostKnown = 1024;
     private static readonly ConcurrentDictionary<string, string> Known = new();
 
-    [GeneratedRegex(@"^(?<name>(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*(?::[0-9]{1,5})?/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)(?::(?<tag>[\w][\w.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?$", RegexOptions.CultureInvariant)]
-    private static partial Regex Pattern();
+    // Interpreted: generated it would be the largest function of the program, and each name is looked at once.
+    private static readonly Regex Pattern = new(@"^(?<name>(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*(?::[0-9]{1,5})?/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)(?::(?<tag>[\w][\w.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?$", RegexOptions.CultureInvariant);
 }

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace OsBuild.Supervisor.State;
 
 /// <summary>One service of a release: what its container is made from, and how the supervisor treats it.</summary>
@@ -32,6 +34,7 @@ internal sealed record Service
 
 /// <summary>When a container that ended is started again. The supervisor does it, not the engine: the engine's policies would bring
 /// back replaced containers and know neither order nor proving time.</summary>
+[JsonConverter(typeof(EnumName<RestartPolicy>))]
 internal enum RestartPolicy
 {
     /// <summary>Nothing was said: runs once after every boot, again when it failed; exit code 0 means finished.</summary>
@@ -42,12 +45,15 @@ internal enum RestartPolicy
     UnlessStopped,
 }
 
+[JsonConverter(typeof(EnumName<PullPolicy>))]
 internal enum PullPolicy { Missing, Always, Never, Every }
 
+[JsonConverter(typeof(EnumName<DependencyCondition>))]
 internal enum DependencyCondition { Started, Healthy, CompletedSuccessfully }
 
 internal sealed record Dependency(string Service, DependencyCondition Condition, bool Required = true, bool Restart = false);
 
+[JsonConverter(typeof(EnumName<UpdateStrategy>))]
 internal enum UpdateStrategy { DownloadThenKill, KillThenDownload, DeleteThenDownload, HandOver }
 
 /// <summary>How one release of a service gives way to the next, and when the next one counts as good.</summary>

@@ -123,6 +123,10 @@ cases() {
   few measure "xz -T2 -dc > /dev/null" "xz -T2 -dc $image.xz > /dev/null"
   few measure "gzip -dc | dd" "gzip -dc $image.gz | dd of=$device iflag=fullblock $direct"
   measure "flasher gz + verification" "'$flasher' write $image.gz --to $device --yes"
+  # check reads an image to its end and writes nothing: decoding alone.
+  measure "flasher check xz" "'$flasher' check $image.xz"
+  measure "flasher check gz" "'$flasher' check $image.gz"
+  measure "flasher check zst" "'$flasher' check $image.zst"
   measure "zstd -dc > /dev/null" "zstd -q -dc $image.zst > /dev/null"
   measure "zstd -dc | dd" "zstd -q -dc $image.zst | dd of=$device iflag=fullblock $direct"
   measure "flasher zst, no verification" "'$flasher' write $image.zst --to $device --yes --no-verify"
@@ -151,8 +155,10 @@ if [ "$fast" = 1 ]; then
   cases
   echo "== ratios, fast"
   ratio "raw + verification / (dd + cmp)" "flasher + verification" "dd + cmp" "<= 1"
+  ratio "xz decoded / (xz -dc > /dev/null)" "flasher check xz" "xz -dc > /dev/null" "<= 0.5"
+  ratio "zst decoded / (zstd -dc > /dev/null)" "flasher check zst" "zstd -dc > /dev/null" "<= 1.1"
   # Decoding and writing here, decoding alone or decoding and writing there.
-  ratio "xz, no verification / (xz -dc > /dev/null)" "flasher xz, no verification" "xz -dc > /dev/null" "<= 0.5"
+  ratio "xz, no verification / (xz -dc > /dev/null)" "flasher xz, no verification" "xz -dc > /dev/null" "<= 0.5 for decoding alone"
   ratio "xz, no verification / (xz -dc | dd)" "flasher xz, no verification" "xz -dc | dd" "<= 0.5"
   ratio "zst, no verification / (zstd -dc > /dev/null)" "flasher zst, no verification" "zstd -dc > /dev/null" "<= 1.1 for decoding alone"
   ratio "zst, no verification / (zstd -dc | dd)" "flasher zst, no verification" "zstd -dc | dd" "<= 1.1"

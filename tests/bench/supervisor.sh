@@ -38,12 +38,16 @@ for _ in $(seq 600); do
   sleep 0.5
 done
 [ "$(ask status | grep -o '"state":"running"' | wc -l)" = 10 ] || { echo "the ten services do not run"; tail "$dir/worker.log"; exit 1; }
-sleep 40 # the idle round comes every 30 s
+sleep 40 # the idle round comes every 30 s, and gives memory back when it is over
 
 figures() { awk -v what="$1" '/^(Rss|Pss|Pss_Anon|Pss_File|Private_Dirty):/ { v[$1] = $2 } END { printf "%-22s PSS %6d kB (own memory %5d, of the file %5d), RSS %6d kB\n", what, v["Pss:"], v["Pss_Anon:"], v["Pss_File:"], v["Rss:"] }' "/proc/$worker/smaps_rollup"; }
 printf '%-22s %.1f MB, %.1f MB with zstd -19\n' binary "$(stat -c %s "$binary" | awk '{print $1/1e6}')" "$(zstd -19 -q -c "$binary" | wc -c | awk '{print $1/1e6}')"
 figures "worker, ten services"
 [ -z "${BENCH_SMAPS:-}" ] || cp "/proc/$worker/smaps" "$BENCH_SMAPS"
+ticks() { awk '{ print $14 + $15 }' "/proc/$worker/stat"; }
+before=$(ticks)
+for _ in $(seq 240); do awk '/^Pss:/ { print $2 }' "/proc/$worker/smaps_rollup"; sleep 0.25; done | sort -n | awk '{ v[NR] = $1 } END { printf "%-22s PSS %6d kB at least, %d half of the time, %d at most\n", "for a minute", v[1], v[int((NR + 1) / 2)], v[NR] }'
+printf '%-22s %d ms of processor time\n' "in that minute" $((($(ticks) - before) * 1000 / $(getconf CLK_TCK)))
 begun=$SECONDS
 seq "$rounds" | xargs -P 1 -n 200 sh -c 'for _ in "$@"; do echo "url = \"http://supervisor/v1/plan\""; echo "output = /dev/null"; done | curl -s --unix-socket "$OSBUILD_RUN/supervisor.sock" -K -' _
 printf '%-22s in %d s\n' "$rounds looks and plans" $((SECONDS - begun))

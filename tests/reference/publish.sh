@@ -24,6 +24,11 @@ sysroot() { # the few arm64 packages that linking needs
   echo "$root"
 }
 
+names() { # PROGRAM TOOL-PREFIX: the functions of a program, each with its distance from where the program is loaded
+  local base; base=$("$2readelf" -lW "$1" | awk '$1 == "LOAD" { print $3; exit }')
+  "$2nm" -n --defined-only "$1" | awk '$2 ~ /^[tT]$/ { print $1, $3 }' | while read -r at name; do printf '%016x %s\n' $((16#$at - base)) "$name"; done
+}
+
 for target; do
   program=${target%%:*} rid=${target##*:} folder=$(project "${target%%:*}")
   stamp=$dist/$rid/.$program
@@ -38,12 +43,19 @@ for target; do
       llvm=$(ls -d /usr/lib/llvm-*/bin | tail -n 1); PATH=$llvm:$PATH ;;
     *) options+=(-p:PublishAot=false -p:PublishTrimmed=true -p:PublishSingleFile=true --self-contained -p:EnableCompressionInSingleFile=true) ;;
   esac
+  # The supervisor is built without the names of stack frames (tests/reference/frames.sh gives them back).
+  [ "$program" != supervisor ] || options+=(-p:StripSymbols=false)
   into=$work/publish/$rid/$program; rm -rf "$into"
   log=$work/publish-$program-$rid.log; mkdir -p "$into"
   dotnet publish "$top/$folder" "${options[@]}" -o "$into" > "$log" 2>&1 || { cat "$log" >&2; exit 1; }
   if grep -E 'warning IL[0-9]+' "$log" >&2; then echo "error: $program for $rid publishes with IL warnings" >&2; exit 1; fi
   mkdir -p "$dist/$rid"
   file=$program; case $rid in win-*) file=$program.exe ;; esac
+  if [ "$program" = supervisor ]; then
+    prefix=''; [ "$rid" = linux-x64 ] || prefix=llvm-
+    names "$into/$file" "$prefix" > "$dist/$rid/supervisor.symbols"
+    "${prefix}strip" "$into/$file"
+  fi
   cp "$into/$file" "$dist/$rid/$file.new"; mv "$dist/$rid/$file.new" "$dist/$rid/$file"
   echo "$sources" > "$stamp"
   echo "  $(stat -c %s "$dist/$rid/$file" | awk '{printf "%.1f MB", $1/1e6}')  dist/$rid/$file" >&2

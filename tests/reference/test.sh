@@ -29,7 +29,7 @@ esac
 suite() { # NAME PROJECT MINUTES [FILTER...]
   say "$1"
   local log=$work/results/$1.log xml=$work/results/$1.xml
-  local options=(-noColor -noLogo -xml "$xml" "${@:4}")
+  local options=(-noColor -noLogo -result-xml "$xml" "${@:4}")
   rm -f "$xml"
   timeout --kill-after=30 "${3}m" "tests/$2/bin/Release/net10.0/$2" "${options[@]}" > "$log" 2>&1
   local code=$?

@@ -181,7 +181,7 @@ function showJob() {
   $("progress").hidden = !shown;
   if (!shown) return;
   const done = job.message === null && job.targets.some(t => t.result === "ok"), failed = job.message !== null || job.targets.some(t => t.result === "failed");
-  $("job-title").textContent = !job.ended ? `Writing ${job.image}` : !failed ? `${job.image} is written` : done ? `${job.image} was not written everywhere` : `${job.image} was not written`;
+  $("job-title").textContent = !job.ended ? job.checked === null ? `Writing ${job.image}` : `Checking ${job.image} · ${Math.floor(100 * job.checked)} %` : !failed ? `${job.image} is written` : done ? `${job.image} was not written everywhere` : `${job.image} was not written`;
   say("job-error", job.message);
   if (job.message === null) syncTargets(job);
   else $("targets").replaceChildren();

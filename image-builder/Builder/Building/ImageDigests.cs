@@ -1,4 +1,4 @@
-using System.Security.Cryptography;
+using System.Collections.Concurrent;
 using OsBuild.Images.Bmap;
 
 namespace OsBuild.ImageBuilder.Building;
@@ -12,11 +12,20 @@ internal static class ImageDigests
         image.Flush();
         var runs = image.Runs().ToArray();
         var ranges = new BlockRange[runs.Length];
-        Parallel.For(0, runs.Length, new ParallelOptions { CancellationToken = cancel, MaxDegreeOfParallelism = Environment.ProcessorCount }, () => new byte[1 << 20], (i, _, buffer) =>
+        var late = new List<int>();
+        for (var i = 0; i < runs.Length; i++)
         {
             var (first, last) = runs[i];
-            var (at, end) = (first * ImageFile.BlockSize, Math.Min((last + 1) * ImageFile.BlockSize, image.Length));
-            ranges[i] = new(first, last, (end - at == ImageStore.PieceSize ? image.Store.Early((int)(at / ImageStore.PieceSize)) : null) ?? Digest(image, at, end, buffer, cancel));
+            var isPiece = (last + 1 - first) * ImageFile.BlockSize == ImageStore.PieceSize;
+            if (isPiece && image.Store.Early((int)(first * ImageFile.BlockSize / ImageStore.PieceSize)) is { } digest) ranges[i] = new(first, last, digest);
+            else late.Add(i);
+        }
+
+        // One by one: they lie beside each other and have any length, so that equal shares would not be equal work.
+        Parallel.ForEach(Partitioner.Create(late, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { CancellationToken = cancel, MaxDegreeOfParallelism = Environment.ProcessorCount }, () => new byte[ImageStore.HashStep], (i, _, buffer) =>
+        {
+            var (first, last) = runs[i];
+            ranges[i] = new(first, last, image.Store.Digest(first * ImageFile.BlockSize, Math.Min((last + 1) * ImageFile.BlockSize, image.Length), buffer, null, cancel));
             return buffer;
         }, _ => { });
         return new() { ImageSize = image.Length, BlockSize = ImageFile.BlockSize, Ranges = ranges };
@@ -26,24 +35,8 @@ internal static class ImageDigests
     public static string Whole(ImageFile image, Progress progress, CancellationToken cancel)
     {
         var step = progress.Begin("hash", image.Length);
-        var digest = Digest(image, 0, image.Length, new byte[1 << 20], cancel, step.At);
+        var digest = image.Store.Digest(0, image.Length, new byte[ImageStore.HashStep], step.At, cancel);
         step.End();
         return digest;
-    }
-
-    private static string Digest(ImageFile image, long at, long end, byte[] buffer, CancellationToken cancel, Action<long>? done = null)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        while (at < end)
-        {
-            cancel.ThrowIfCancellationRequested();
-            var some = (int)Math.Min(buffer.Length, end - at);
-            image.Store.Read(buffer.AsSpan(0, some), at);
-            hash.AppendData(buffer, 0, some);
-            at += some;
-            done?.Invoke(at);
-        }
-
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

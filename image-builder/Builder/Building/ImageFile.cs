@@ -76,13 +76,18 @@ internal sealed class ImageFile : Stream
 
     private void Put(ReadOnlySpan<byte> bytes, long at)
     {
-        _store.Write(bytes, at);
         BytesWritten += bytes.Length;
-        var (first, last) = ((int)(at / ImageStore.PieceSize), (int)((at + bytes.Length - 1) / ImageStore.PieceSize));
-        if (last == _piece) return;
-        if (first != _piece) Pass(_piece);
-        for (var piece = first; piece < last; piece++) Pass(piece);
-        _piece = last;
+        while (!bytes.IsEmpty)
+        {
+            // Told before the next piece is begun: the store may have to let one go for it.
+            var (piece, offset) = ((int)(at / ImageStore.PieceSize), (int)(at % ImageStore.PieceSize));
+            if (piece != _piece) Pass(_piece);
+            _piece = piece;
+            var some = Math.Min(bytes.Length, ImageStore.PieceSize - offset);
+            _store.Write(bytes[..some], at);
+            bytes = bytes[some..];
+            at += some;
+        }
     }
 
     private void Pass(int piece)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using OsBuild.Images.Compression;
@@ -6,44 +7,23 @@ namespace OsBuild.ImageBuilder.Building;
 
 /// <summary>An image that is compressed while it is made: pieces that were passed are hashed and encoded on other threads and go to a file in the
 /// order in which they come; at the end all are put behind each other in their places. The image itself is never on a disk. A piece that is
-/// written to after all is decoded again, and few pieces are open at a time, so that memory does not grow with the image.</summary>
+/// written to after all is decoded again, and few pieces are open at a time, so that memory does not grow with the image. What is read of a
+/// piece that is not open is looked at beside them: reading closes none.</summary>
 internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, long size) : ImageStore
 {
     // An encoder that has nothing to do costs as much memory as one that has, and one writer does not keep more than this many busy.
     private static readonly int Encoders = Math.Min(Environment.ProcessorCount, 4);
     private static readonly int MostOpen = Encoders + 2;
+    private const int MoveStep = 256 << 10;
     private readonly object _gate = new();
     private readonly PieceCodec _codec = Codecs.OpenPieces(codec, level);
-    private readonly Dictionary<int, Piece> _pieces = [];
-    private readonly Queue<Piece> _passed = new();
+    private readonly Dictionary<int, PackedPiece> _pieces = [];
+    private readonly Queue<PackedPiece> _passed = new();
     private readonly Stack<byte[]> _free = new();
     private int _open, _working;
+    private (PackedPiece? Piece, byte[] Raw) _looked = (null, []);
     private long _heapEnd, _uses;
     private Exception? _failure;
-
-    private sealed class Piece(int length)
-    {
-        /// <summary>Bytes of it that belong to the image.</summary>
-        public int Length { get; } = length;
-
-        /// <summary>Its bytes, while it is open.</summary>
-        public byte[]? Raw { get; set; }
-
-        /// <summary>Where it lies in the heap, encoded or as it is; -1 when it does not, or not as it is now.</summary>
-        public long At { get; set; } = -1;
-
-        /// <summary>Its parts in the heap, when it lies there encoded.</summary>
-        public IReadOnlyList<(int Length, EncodedPiece Piece)>? Encoded { get; set; }
-
-        public int Writes { get; set; }
-
-        public long LastUse { get; set; }
-
-        /// <summary>Waits for an encoder or is with one.</summary>
-        public bool InWork { get; set; }
-
-        public string? Digest { get; set; }
-    }
 
     private int LengthOf(int piece) => (int)Math.Min(PieceSize, size - ((long)piece * PieceSize));
 
@@ -56,9 +36,12 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
             lock (_gate)
             {
                 var piece = Open(number);
+                piece.Fill(piece.Raw!, offset);
                 bytes[..some].CopyTo(piece.Raw.AsSpan(offset));
+                piece.Filled = Math.Max(piece.Filled, offset + some);
                 piece.Writes++;
                 (piece.At, piece.Encoded, piece.Digest) = (-1, null, null);
+                if (_looked.Piece == piece) _looked.Piece = null;
             }
 
             bytes = bytes[some..];
@@ -74,8 +57,15 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
             var some = Math.Min(bytes.Length, PieceSize - offset);
             lock (_gate)
             {
-                if (!_pieces.ContainsKey(number)) bytes[..some].Clear();
-                else Open(number).Raw.AsSpan(offset, some).CopyTo(bytes);
+                var have = 0;
+                if (_pieces.TryGetValue(number, out var piece) && piece.Filled > offset)
+                {
+                    have = Math.Min(some, piece.Filled - offset);
+                    if (piece is { Raw: null, Encoded: null }) ReadHeap(bytes[..have], piece.At + offset);
+                    else Look(piece).AsSpan(offset, have).CopyTo(bytes);
+                }
+
+                bytes[have..some].Clear();
             }
 
             bytes = bytes[some..];
@@ -84,7 +74,7 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
     }
 
     /// <summary>The piece with its bytes in memory. Others give way for it.</summary>
-    private Piece Open(int number)
+    private PackedPiece Open(int number)
     {
         if (_failure is not null) throw new IOException(_failure.Message, _failure);
         if (!_pieces.TryGetValue(number, out var piece)) _pieces[number] = piece = new(LengthOf(number));
@@ -92,40 +82,51 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
         if (piece.Raw is not null) return piece;
         while (_open >= MostOpen)
         {
-            if (_working > 0) Monitor.Wait(_gate);
-            else PutAside();
+            // One that was left before it was full would keep an encoder from its work.
+            if (_pieces.Values.Where(p => p is { Raw: not null, InWork: false }).MinBy(p => p.LastUse) is { } left) PutAside(left);
+            else Monitor.Wait(_gate);
         }
 
         var raw = Room();
         _open++;
-        if (piece.At < 0) Array.Clear(raw);
-        else Fetch(piece, raw);
+        if (piece.At >= 0) Fetch(piece, raw);
         piece.Raw = raw;
         return piece;
     }
 
-    private byte[] Room() => _free.TryPop(out var used) ? used : GC.AllocateUninitializedArray<byte>(PieceSize);
-
-    private void Fetch(Piece piece, byte[] raw)
+    /// <summary>What was written of a piece that is open or encoded, to read.</summary>
+    private byte[] Look(PackedPiece piece)
     {
-        if (piece.Encoded is { } encoded) Decode(encoded, piece.At, raw);
-        else ReadHeap(raw, piece.At);
+        if (_failure is not null) throw new IOException(_failure.Message, _failure);
+        if (piece.Raw is not null) return piece.Raw;
+        if (_looked.Piece == piece) return _looked.Raw;
+        _looked = (null, _looked.Raw.Length == 0 ? Room() : _looked.Raw);
+        Fetch(piece, _looked.Raw);
+        _looked.Piece = piece;
+        return _looked.Raw;
     }
 
-    /// <summary>Lets the piece go that was not used for longest, as it is: it is not full, so it will be written to again.</summary>
-    private void PutAside()
+    private byte[] Room() => _free.TryPop(out var used) ? used : GC.AllocateUninitializedArray<byte>(PieceSize);
+
+    private void Fetch(PackedPiece piece, byte[] raw)
     {
-        var piece = _pieces.Values.Where(p => p.Raw is not null).MinBy(p => p.LastUse)!;
+        if (piece.Encoded is { } encoded) Decode(encoded, piece.At, raw.AsSpan(0, piece.Filled));
+        else ReadHeap(raw.AsSpan(0, piece.Filled), piece.At);
+    }
+
+    /// <summary>Lets a piece go as it is: it is not full, so it will be written to again.</summary>
+    private void PutAside(PackedPiece piece)
+    {
         if (piece.At < 0)
         {
-            piece.At = Reserve(PieceSize);
-            RandomAccess.Write(heap, piece.Raw, piece.At);
+            piece.At = Reserve(piece.Filled);
+            RandomAccess.Write(heap, piece.Raw.AsSpan(0, piece.Filled), piece.At);
         }
 
         Close(piece);
     }
 
-    private void Close(Piece piece)
+    private void Close(PackedPiece piece)
     {
         _free.Push(piece.Raw!);
         piece.Raw = null;
@@ -151,7 +152,7 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
     {
         while (true)
         {
-            Piece? piece;
+            PackedPiece? piece;
             lock (_gate)
             {
                 if (!_passed.TryDequeue(out piece))
@@ -179,11 +180,16 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
         }
     }
 
-    private void Pack(Piece piece)
+    private void Pack(PackedPiece piece)
     {
         int writes;
         byte[] raw;
-        lock (_gate) (writes, raw) = (piece.Writes, piece.Raw!);
+        lock (_gate)
+        {
+            (writes, raw) = (piece.Writes, piece.Raw!);
+            piece.Fill(raw, piece.Length);
+        }
+
         var digest = Convert.ToHexStringLower(SHA256.HashData(raw.AsSpan(0, piece.Length)));
         var (at, encoded) = Keep(Encode(raw.AsSpan(0, piece.Length)));
         lock (_gate)
@@ -232,17 +238,18 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
     // Pieces alone are no file of their format: they are read as one that has nothing else.
     private void Decode(IReadOnlyList<(int Length, EncodedPiece Piece)> encoded, long at, Span<byte> raw)
     {
-        var file = new MemoryStream();
+        // With the head and the end of any format, so that it need not grow.
+        var file = new MemoryStream(encoded.Sum(e => e.Length) + (64 << 10));
         using (var whole = Codecs.OpenPieces(codec, level))
         {
             whole.Begin(file);
             foreach (var (length, part) in encoded)
             {
-                var bytes = new byte[length];
-                ReadHeap(bytes, at);
-                at += length;
                 whole.Next(part);
-                file.Write(bytes);
+                file.SetLength(file.Position + length);
+                ReadHeap(file.GetBuffer().AsSpan((int)file.Position, length), at);
+                at += length;
+                file.Position += length;
             }
 
             whole.End(file);
@@ -250,7 +257,7 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
 
         file.Position = 0;
         using var decoded = Codecs.OpenRead(file, codec);
-        raw[decoded.ReadAtLeast(raw, raw.Length, throwOnEndOfStream: false)..].Clear();
+        decoded.ReadExactly(raw);
     }
 
     public override string? Early(int piece)
@@ -263,7 +270,7 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
     }
 
     /// <summary>Writes the compressed image. Nothing may be written to it any more.</summary>
-    public void WriteTo(Stream target, Progress progress, CancellationToken cancel)
+    public void WriteTo(FileStream target, Progress progress, CancellationToken cancel)
     {
         lock (_gate)
         {
@@ -273,29 +280,84 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
 
         var step = progress.Begin("compress", size);
         PackRest(cancel);
-        var count = (int)((size + PieceSize - 1) / PieceSize);
-        List<EncodedPiece>? zeros = null;
-        var buffer = new byte[1 << 20];
         _codec.Begin(target);
-        for (var number = 0; number < count; number++)
+        var places = Place(target.Position, out var end);
+        long done = 0;
+        InParallel(places, Move, cancel);
+        void Move(Placed place)
         {
-            cancel.ThrowIfCancellationRequested();
-            if (_pieces.TryGetValue(number, out var piece)) Copy(target, piece.Encoded!, piece.At, buffer);
-            else Emit(target, LengthOf(number) < PieceSize ? Encode(new byte[LengthOf(number)]) : zeros ??= Encode(new byte[PieceSize]));
-            step.At((number + 1L) * PieceSize);
+            Put(target.SafeFileHandle, place);
+            lock (step) step.At(done += place.Length);
         }
 
+        target.Position = end;
         _codec.End(target);
+        target.Flush();
         step.End();
+    }
+
+    /// <summary>Where a piece goes in the file: its bytes, or where they lie in the heap.</summary>
+    private readonly record struct Placed(long To, int Length, long From, ReadOnlyMemory<byte> Bytes);
+
+    private List<Placed> Place(long to, out long end)
+    {
+        var places = new List<Placed>();
+        IReadOnlyList<EncodedPiece>? zeros = null;
+        for (var number = 0; (long)number * PieceSize < size; number++)
+        {
+            if (_pieces.TryGetValue(number, out var piece))
+            {
+                var encoded = piece.Encoded!;
+                foreach (var (_, part) in encoded) _codec.Next(part);
+                places.Add(new(to, encoded.Sum(e => e.Length), piece.At, default));
+                to += places[^1].Length;
+                continue;
+            }
+
+            foreach (var part in LengthOf(number) < PieceSize ? Encode(new byte[LengthOf(number)]) : zeros ??= Encode(new byte[PieceSize]))
+            {
+                _codec.Next(part);
+                places.Add(new(to, part.Bytes.Length, -1, part.Bytes));
+                to += part.Bytes.Length;
+            }
+        }
+
+        end = to;
+        return places;
+    }
+
+    private void Put(SafeFileHandle target, Placed place)
+    {
+        if (place.From < 0)
+        {
+            RandomAccess.Write(target, place.Bytes.Span, place.To);
+            return;
+        }
+
+        var bytes = ArrayPool<byte>.Shared.Rent(MoveStep);
+        for (var done = 0; done < place.Length;)
+        {
+            var some = bytes.AsSpan(0, Math.Min(MoveStep, place.Length - done));
+            ReadHeap(some, place.From + done);
+            RandomAccess.Write(target, some, place.To + done);
+            done += some.Length;
+        }
+
+        ArrayPool<byte>.Shared.Return(bytes);
     }
 
     /// <summary>Encodes what never was full: pieces that are open, and those put aside.</summary>
     private void PackRest(CancellationToken cancel)
     {
         var rest = _pieces.Values.Where(p => p.Encoded is null).OrderBy(p => p.Raw is null).ToList();
+        InParallel(rest, PackLate, cancel);
+    }
+
+    private static void InParallel<T>(IReadOnlyCollection<T> all, Action<T> act, CancellationToken cancel)
+    {
         try
         {
-            Parallel.ForEach(rest, new ParallelOptions { CancellationToken = cancel, MaxDegreeOfParallelism = Encoders }, PackLate);
+            Parallel.ForEach(all, new ParallelOptions { CancellationToken = cancel, MaxDegreeOfParallelism = Encoders }, act);
         }
         catch (AggregateException e)
         {
@@ -303,7 +365,7 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
         }
     }
 
-    private void PackLate(Piece piece)
+    private void PackLate(PackedPiece piece)
     {
         var raw = piece.Raw;
         if (raw is null)
@@ -312,33 +374,12 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
             Fetch(piece, raw);
         }
 
+        piece.Fill(raw, piece.Length);
         (piece.At, piece.Encoded) = Keep(Encode(raw.AsSpan(0, piece.Length)));
         lock (_gate)
         {
             if (piece.Raw is not null) Close(piece);
             else _free.Push(raw);
-        }
-    }
-
-    private void Emit(Stream target, List<EncodedPiece> encoded)
-    {
-        foreach (var part in encoded)
-        {
-            _codec.Next(part);
-            target.Write(part.Bytes.Span);
-        }
-    }
-
-    private void Copy(Stream target, IReadOnlyList<(int Length, EncodedPiece Piece)> encoded, long at, byte[] buffer)
-    {
-        foreach (var (_, part) in encoded) _codec.Next(part);
-        for (long left = encoded.Sum(e => (long)e.Length); left > 0;)
-        {
-            var some = buffer.AsSpan(0, (int)Math.Min(buffer.Length, left));
-            ReadHeap(some, at);
-            target.Write(some);
-            at += some.Length;
-            left -= some.Length;
         }
     }
 
@@ -349,6 +390,7 @@ internal sealed class PackedStore(Codec codec, int level, SafeFileHandle heap, l
             while (_working > 0) Monitor.Wait(_gate);
             foreach (var piece in _pieces.Values.Where(p => p.Raw is not null)) Close(piece);
             _pieces.Clear();
+            _looked.Piece = null;
             _heapEnd = 0;
         }
     }

@@ -3,7 +3,6 @@ using System.CommandLine.Invocation;
 using OsBuild.ImageBuilder.Boards;
 using OsBuild.ImageBuilder.Building;
 using OsBuild.ImageBuilder.Facts;
-using OsBuild.ImageBuilder.Inputs;
 using OsBuild.Images.Compression;
 
 namespace OsBuild.ImageBuilder.Commands;
@@ -16,7 +15,9 @@ internal sealed class CommandTree(string version, Stream standardOutput, TextWri
     /// <summary>Runs what was typed; exit code 2 when it cannot be understood.</summary>
     public int Run(IReadOnlyList<string> arguments)
     {
-        var parsed = Root().Parse(arguments);
+        var root = Root();
+        var parsed = root.Parse(arguments);
+        if (parsed.CommandResult.Command is RootCommand && parsed.UnmatchedTokens is [var word, ..] && !word.StartsWith('-')) return NoCommand(word, root, parsed);
         // Nothing typed is a question; a slip of the hand is answered with what is wrong, not with a page of help.
         var slip = parsed.Errors.Count > 0 && arguments.Count > 0;
         if (slip && parsed.Action is ParseErrorAction action) action.ShowHelp = false;
@@ -24,6 +25,9 @@ internal sealed class CommandTree(string version, Stream standardOutput, TextWri
         if (slip) errors.WriteLine($"`{string.Join(' ', (string[])["image-builder", .. parsed.CommandResult.Command is RootCommand ? [] : (string[])[parsed.CommandResult.Command.Name], "--help"])}` shows what can be typed.");
         return parsed.Errors.Count > 0 ? 2 : code;
     }
+
+    private int NoCommand(string word, RootCommand root, ParseResult parsed) => Reporter(parsed).Run(() => throw new RefusedException(
+        $"There is no command {word}; {(Nearest.To(word, root.Subcommands.Select(c => c.Name)) is { } near ? $"did you mean {near}? " : "")}`image-builder --help` shows what there is."));
 
     public RootCommand Root()
     {

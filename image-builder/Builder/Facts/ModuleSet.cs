@@ -13,15 +13,20 @@ internal sealed record ModuleSet(string Version, ModuleIndex Index, long Blocks,
     /// <summary>The small tables of depmod that the builder reads.</summary>
     public static readonly string[] Tables = ["modules.dep", "modules.builtin", "modules.softdep", "modules.alias"];
 
+    private const string Folder = "lib/modules/";
+
     /// <summary>True for the tables of any kernel version, in a rootfs or a modules archive.</summary>
     public static bool IsTable(string path) => VersionOf(path) is not null && Tables.Contains(path[(path.LastIndexOf('/') + 1)..]) && path.Count(c => c == '/') <= 4;
 
     /// <summary>VERSION of <c>[usr/]lib/modules/VERSION/...</c>; null for other paths.</summary>
     public static string? VersionOf(string path)
     {
-        var parts = path.Split('/');
-        var at = parts is ["usr", "lib", "modules", ..] ? 3 : parts is ["lib", "modules", ..] ? 2 : -1;
-        return at > 0 && parts.Length > at ? parts[at] : null;
+        // Asked of every entry of a tree: no garbage.
+        var rest = path.AsSpan(path.StartsWith("usr/", StringComparison.Ordinal) ? 4 : 0);
+        if (!rest.StartsWith(Folder)) return null;
+        rest = rest[Folder.Length..];
+        var end = rest.IndexOf('/');
+        return (end < 0 ? rest : rest[..end]).ToString();
     }
 
     public static ModuleIndex IndexFrom(Func<string, byte[]?> table)

@@ -19,8 +19,10 @@ internal sealed class RootfsNames
         _kinds[node.Path] = node.Kind;
         if (node.Kind == NodeKind.Symlink) _links[node.Path] = node.LinkTarget ?? "";
         else _links.Remove(node.Path);
+        // A parent that is there has its own there too.
+        var kinds = _kinds.GetAlternateLookup<ReadOnlySpan<char>>();
         for (var slash = node.Path.LastIndexOf('/'); slash > 0; slash = node.Path.LastIndexOf('/', slash - 1))
-            _kinds.TryAdd(node.Path[..slash], NodeKind.Directory);
+            if (!kinds.TryAdd(node.Path.AsSpan(0, slash), NodeKind.Directory)) return;
     }
 
     /// <summary>True when the path is there, links followed.</summary>

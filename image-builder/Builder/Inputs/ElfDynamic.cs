@@ -26,7 +26,7 @@ internal sealed record ElfDynamic(string? Interpreter, IReadOnlyList<string> Nee
         if (headers is null) return null;
         string? interpreter = null;
         var needed = new List<long>();
-        long strings = -1, runPath = -1;
+        long strings = -1, stringsSize = MaxTable, runPath = -1;
         foreach (var (type, offset, _, size) in headers)
         {
             if (type is not (2 or 3) || offset < 0 || size is < 0 or > MaxTable || offset + size > file.Length) continue;
@@ -44,6 +44,7 @@ internal sealed record ElfDynamic(string? Interpreter, IReadOnlyList<string> Nee
                 {
                     case 1: needed.Add(value); break;
                     case 5: strings = value; break;
+                    case 10: stringsSize = value; break;
                     case 15 or 29: runPath = value; break;
                 }
             }
@@ -51,7 +52,7 @@ internal sealed record ElfDynamic(string? Interpreter, IReadOnlyList<string> Nee
 
         if (needed.Count == 0 && runPath < 0) return new(interpreter, [], null);
         if (FileOffset(headers, strings) is not { } table || table < 0 || table > file.Length) return null;
-        var texts = Part(file, table, MaxTable);
+        var texts = Part(file, table, (int)Math.Clamp(stringsSize, 0, MaxTable));
         var names = new List<string>(needed.Count);
         foreach (var at in needed)
         {

@@ -31,6 +31,19 @@ internal sealed class ImageReader : IDisposable
     /// <exception cref="ImageException">The image is not what it says it is.</exception>
     public int Next(Span<byte> buffer, List<Extent> extents)
     {
+        var offset = Position;
+        var got = Next(buffer);
+        var padded = (got + _sectorSize - 1) / _sectorSize * _sectorSize;
+        buffer[got..padded].Clear();
+        ImageEdit.Apply(_source.Edits, buffer[..got], offset);
+        ExtentScan.Cut(buffer[..padded], offset, _map, _findZeros, extents);
+        return padded;
+    }
+
+    /// <summary>Fills a buffer with the image as it is; gives the number of bytes, 0 at the end of the image.</summary>
+    /// <exception cref="ImageException">The image is not what it says it is.</exception>
+    public int Next(Span<byte> buffer)
+    {
         var got = Fill(_stream, buffer);
         if (got == 0)
         {
@@ -38,17 +51,12 @@ internal sealed class ImageReader : IDisposable
             return 0;
         }
 
-        var bytes = buffer[..got];
-        _sha256?.AppendData(bytes);
-        _mapCheck?.Check(bytes, Position);
-        var padded = (got + _sectorSize - 1) / _sectorSize * _sectorSize;
-        buffer[got..padded].Clear();
-        ImageEdit.Apply(_source.Edits, bytes, Position);
-        ExtentScan.Cut(buffer[..padded], Position, _map, _findZeros, extents);
+        _sha256?.AppendData(buffer[..got]);
+        _mapCheck?.Check(buffer[..got], Position);
         Position += got;
         if (_source.Length is { } length && Position > length)
             throw new ImageException(ImageErrorKind.Corrupt, $"{_source.Name} holds more than the {length} bytes that it should: it is damaged.");
-        return padded;
+        return got;
     }
 
     private void CheckEnd()

@@ -21,7 +21,7 @@ public sealed class PrefetchStream : Stream
     /// <param name="source">What is read, front to back.</param>
     /// <param name="bufferSize">Bytes of each buffer.</param>
     /// <param name="buffers">How many buffers there are, at least two.</param>
-    public PrefetchStream(Stream source, int bufferSize = 1 << 20, int buffers = 4)
+    public PrefetchStream(Stream source, int bufferSize = 512 << 10, int buffers = 4)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(bufferSize, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(buffers, 2);

@@ -82,14 +82,73 @@ public sealed class FaultTests
         Assert.All(device.Read(4 * MiB), b => Assert.Equal(0, b));
     }
 
+    /// <summary>A card that holds something: a refusal must leave every byte of it.</summary>
+    private static void RefusedUntouched(string image, string says)
+    {
+        using var device = new LoopDevice(16 * MiB);
+        var before = Enumerable.Repeat((byte)0xd1, 16 * MiB).ToArray();
+        File.WriteAllBytes(device.File, before);
+        Cli.Ends(2, says, "write", image, "--to", device.Path, "--yes");
+        Assert.True(before.AsSpan().SequenceEqual(File.ReadAllBytes(device.File)), "the card was written to");
+        Cli.Ends(2, says, "check", image);
+    }
+
     [Fact]
-    public void A_description_with_another_digest_fails_before_the_head()
+    public void A_description_with_another_digest_is_refused_before_the_first_byte()
     {
         var image = Folder.File("a.img", Folder.Image(4 * MiB));
         File.WriteAllText(image + ".json", "{\"size\":4194304,\"sha256\":\"" + new string('0', 64) + "\"}");
-        using var device = new LoopDevice(16 * MiB);
-        Cli.Ends(1, "SHA-256", "write", image, "--to", device.Path, "--yes");
-        HeadIsBlank(device);
+        RefusedUntouched(image, "SHA-256");
+    }
+
+    [Fact]
+    public void A_description_of_an_image_of_another_size()
+    {
+        var image = Folder.File("a.img", Folder.Image(4 * MiB));
+        File.WriteAllText(image + ".json", "{\"size\":4194303}");
+        RefusedUntouched(image, "speaks of 4194303");
+    }
+
+    /// <summary>An image with its map, and a description that names the map: what image-builder leaves.</summary>
+    private static string Described()
+    {
+        var image = Folder.File("a.img", Folder.Image(4 * MiB));
+        Judge.Run("bmaptool", "create", "-o", image + ".bmap", image).MustPass("bmaptool");
+        var digest = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(image + ".bmap")));
+        File.WriteAllText(image + ".json", "{\"board\":\"x\",\"size\":4194304,\"bmapSha256\":\"" + digest + "\"}");
+        return image;
+    }
+
+    [Fact]
+    public void A_description_that_names_another_map()
+    {
+        var image = Described();
+        File.WriteAllText(image + ".json", "{\"size\":4194304,\"bmapSha256\":\"" + new string('1', 64) + "\"}");
+        RefusedUntouched(image, "is not the one that");
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("gzip")]
+    [InlineData("xz")]
+    [InlineData("zstd -q")]
+    public void A_described_image_that_was_damaged_is_refused_before_the_first_byte(string tool)
+    {
+        var image = Described();
+        using (var device = new LoopDevice(16 * MiB)) Cli.Ends(0, "read back", "write", image, "--to", device.Path, "--yes");
+        using (var file = File.OpenWrite(image))
+        {
+            file.Position = 3 * MiB;
+            file.Write("damage"u8);
+        }
+
+        if (tool.Length > 0)
+        {
+            Judge.Run("sh", "-c", $"{tool} -c {image} > {image}.packed && rm {image}").MustPass(tool);
+            image += ".packed";
+        }
+
+        RefusedUntouched(image, "does not match its block map");
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 
 namespace OsBuild.OracleTests.Flasher;
@@ -91,6 +92,24 @@ public sealed class WritingTests
         Assert.Equal(16 * MiB, line.GetProperty("size").GetInt64());
         Assert.Equal(0, line.GetProperty("reasons").GetArrayLength());
         Assert.True(line.TryGetProperty("model", out _) && line.TryGetProperty("serial", out _));
+    }
+
+    [Fact]
+    public void A_drive_that_other_programs_only_look_at_is_not_refused()
+    {
+        using var device = new LoopDevice(16 * MiB);
+        // Opens and closes all the time, so that a descriptor is often gone between two looks at it.
+        using var looker = Process.Start("sh", ["-c", $"while :; do : < {device.Path}; done"]);
+        try
+        {
+            for (var i = 0; i < 40; i++)
+                Assert.Contains("\"verdict\":\"ok\"", Cli.Ends(0, device.Path, "list", "--json").Split('\n').Single(l => l.Contains($"\"{device.Path}\"")), StringComparison.Ordinal);
+        }
+        finally
+        {
+            looker.Kill();
+            looker.WaitForExit();
+        }
     }
 
     [Fact]

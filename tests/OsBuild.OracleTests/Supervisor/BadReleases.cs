@@ -44,7 +44,7 @@ public abstract class BadReleases(EngineFixture fixture, ITestOutputHelper outpu
 [Collection("engine 4")]
 public sealed class BadReleasesSample(EngineFixture fixture, ITestOutputHelper output) : BadReleases(fixture, output)
 {
-    private static readonly string[] Sample = ["exits at once", "is unhealthy", "no such program", "no such device", "out of memory"];
+    private static readonly string[] Sample = ["exits at once", "is unhealthy", "no such program", "a device that is none", "out of memory"];
 
     [Theory]
     [InlineData("download-then-kill")]

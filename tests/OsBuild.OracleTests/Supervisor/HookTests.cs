@@ -20,10 +20,11 @@ public sealed class HookTests(EngineFixture fixture)
             pre_stop:
               - command: [sh, -c, "cat /tmp/balena/started > /tmp/balena/stopped"]
               - command: "false"
+              - command: [sleep, "1000"]
         """;
 
     [Fact]
-    public async Task Run_after_a_start_and_before_a_stop_and_a_failing_one_loses_the_release()
+    public async Task S28_Hooks_run_after_a_start_and_before_a_stop_and_one_that_never_ends_hinders_no_stop()
     {
         await using var device = await Device.NewAsync(fixture);
         await device.LoadAsync(TestImages.Archive("hooked:1"));

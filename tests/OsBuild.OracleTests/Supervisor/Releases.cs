@@ -58,7 +58,7 @@ internal static class Releases
         ("no such group", Serve + "\nuser: \"0:no-group\""),
         ("bad environment", "command: [sh, -c, \"test \\\"$$MODE\\\" = serve && exec httpd -f -p 8080 -h /www\"]\nenvironment: { MODE: nonsense }"),
         ("writes to a read-only root", "command: [sh, -c, \"touch /state && exec httpd -f -p 8080 -h /www\"]\nread_only: true"),
-        ("no such device", Serve + "\ndevices: [/dev/not-there]"),
+        ("a device that is none", Serve + "\ndevices: [/etc/hostname]"),
         ("no such runtime", Serve + "\nruntime: none-such"),
         ("no such log driver", Serve + "\nlogging: { driver: none-such }"),
         ("bad log option", Serve + "\nlogging: { driver: json-file, options: { max-size: lots } }"),

@@ -12,11 +12,11 @@ public sealed class PackedStoreTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private FileStream Heap() => new(Path.Combine(_folder, Guid.NewGuid().ToString("N")), FileMode.Create, FileAccess.ReadWrite);
+    private FileStream Heap() => new(Path.Combine(_folder, Guid.NewGuid().ToString("N")), FileMode.Create, FileAccess.ReadWrite, FileShare.ReadWrite);
 
-    private static byte[] Unpack(PackedStore store, Codec codec)
+    private byte[] Unpack(PackedStore store, Codec codec)
     {
-        var packed = new MemoryStream();
+        using var packed = Heap();
         store.WriteTo(packed, Progress.Silent, CancellationToken.None);
         packed.Position = 0;
         var whole = new MemoryStream();
@@ -77,11 +77,53 @@ public sealed class PackedStoreTests : IDisposable
         using var heap = Heap();
         using var store = new PackedStore(codec, 3, heap.SafeFileHandle, content.Length);
         using (var image = new ImageFile(store, content.Length)) image.Write(content);
-        var packed = new MemoryStream();
+        using var packed = Heap();
         store.WriteTo(packed, Progress.Silent, CancellationToken.None);
         var streamed = new MemoryStream();
         using (var encoder = Codecs.OpenWrite(streamed, codec, 3, 2)) encoder.Write(content);
-        Assert.True(packed.ToArray().AsSpan().SequenceEqual(streamed.ToArray()));
+        Assert.True(File.ReadAllBytes(packed.Name).AsSpan().SequenceEqual(streamed.ToArray()));
+    }
+
+    [Fact]
+    public void Pieces_that_were_left_before_they_were_full_give_way_and_come_back()
+    {
+        const int Count = 14;
+        var expected = new byte[Count * Piece];
+        using var heap = Heap();
+        using var store = new PackedStore(Codec.Zstd, 1, heap.SafeFileHandle, expected.Length);
+        using var image = new ImageFile(store, expected.Length);
+        var random = new Random(3);
+        void Write(int piece, int offset, int length)
+        {
+            var bytes = expected.AsSpan((piece * Piece) + offset, length);
+            random.NextBytes(bytes[..Math.Min(length, 9000)]);
+            image.Position = (piece * (long)Piece) + offset;
+            image.Write(bytes);
+        }
+
+        void MustBe(int piece, int offset, int length)
+        {
+            var back = new byte[length];
+            image.Position = (piece * (long)Piece) + offset;
+            image.ReadExactly(back);
+            Assert.True(back.AsSpan().SequenceEqual(expected.AsSpan((piece * Piece) + offset, length)), $"piece {piece}");
+        }
+
+        // Every other one is only begun, with a gap in it, more of them than are ever open; between them go full ones.
+        for (var piece = 0; piece < Count; piece++)
+        {
+            Write(piece, 0, piece % 2 == 0 ? 5000 : Piece);
+            if (piece % 2 == 0) Write(piece, 1 << 20, 7000);
+        }
+
+        for (var piece = 0; piece < Count; piece++) MustBe(piece, (1 << 20) - 100, 10_000);
+        for (var piece = 0; piece < Count; piece += 2) Write(piece, 3 << 20, 4096);
+        // What was read of a piece is not what it is after the next write.
+        MustBe(1, 0, 100);
+        Write(1, 50, 20);
+        for (var piece = 2; piece < Count; piece++) MustBe(piece, 0, 100);
+        MustBe(1, 0, 100);
+        Assert.True(Unpack(store, Codec.Zstd).AsSpan().SequenceEqual(expected));
     }
 
     [Fact]
@@ -109,7 +151,7 @@ public sealed class PackedStoreTests : IDisposable
         Assert.Throws<IOException>(() =>
         {
             for (var i = 0; i < 60; i++) image.Write(noise);
-            store.WriteTo(Stream.Null, Progress.Silent, CancellationToken.None);
+            store.WriteTo(heap, Progress.Silent, CancellationToken.None);
         });
     }
 }

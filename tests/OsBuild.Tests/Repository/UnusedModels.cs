@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
 using System.Text;
+using System.Text.Json;
 using Docker.DotNet;
 
 namespace OsBuild.Tests.Repository;
@@ -54,18 +55,43 @@ public sealed class UnusedModels
     private static string Text(HashSet<Type> used)
     {
         var text = new StringBuilder("<!-- Made by tests/OsBuild.Tests/Repository/UnusedModels.cs, which tells how. -->\n<linker>\n  <assembly fullname=\"Docker.DotNet\">\n");
-        foreach (var context in Client.GetTypes().Where(t => t.BaseType == typeof(System.Text.Json.Serialization.JsonSerializerContext)).OrderBy(t => t.FullName, StringComparer.Ordinal))
+        var known = new HashSet<Type>();
+        foreach (var context in Options.TypeInfoResolverChain.Select(r => r.GetType()))
         {
             text.Append($"    <type fullname=\"{context.FullName}\">\n");
-            foreach (var method in context.GetMethods(Any).Where(m => m.Name.StartsWith("Create_", StringComparison.Ordinal) && ModelsIn(m.ReturnType.GetGenericArguments()[0]).Any(t => !used.Contains(t))).OrderBy(m => m.Name, StringComparer.Ordinal))
-                text.Append($"      <method signature=\"{Name(method.ReturnType).Replace("<", "&lt;", StringComparison.Ordinal).Replace(">", "&gt;", StringComparison.Ordinal)} {method.Name}({Name(method.GetParameters()[0].ParameterType)})\" body=\"remove\" />\n");
+            foreach (var method in context.GetMethods(Any).Where(m => IsUnused(m, used, known)).OrderBy(m => m.Name, StringComparer.Ordinal))
+                text.Append($"      <method signature=\"{Name(method.ReturnType)} {method.Name}({string.Join(',', method.GetParameters().Select(p => Name(p.ParameterType)))})\" body=\"remove\" />\n");
             text.Append("    </type>\n");
+            known.UnionWith(context.GetMethods(Any).Where(m => m.Name.StartsWith("Create_", StringComparison.Ordinal)).Select(m => m.ReturnType));
         }
 
         return text.Append("  </assembly>\n</linker>\n").ToString();
     }
 
-    /// <summary>A type as the compiler's files write it.</summary>
+    /// <summary>A kind of JSON the supervisor has no use for, or one that an earlier context is asked for first. Of the others, the writer for plain
+    /// options: the client's have converters of their own, so it never goes that way (System.Text.Json, JsonSerializerContext.IsCompatibleWithOptions).</summary>
+    private static bool IsUnused(MethodInfo method, HashSet<Type> used, HashSet<Type> known)
+    {
+        const string Create = "Create_", Handler = "SerializeHandler";
+        if (method.Name.EndsWith(Handler, StringComparison.Ordinal)) return !IsUnused(method.DeclaringType!.GetMethod(Create + method.Name[..^Handler.Length], Any)!, used, known);
+        return method.Name.StartsWith(Create, StringComparison.Ordinal) && (known.Contains(method.ReturnType) || ModelsIn(method.ReturnType.GetGenericArguments()[0]).Any(t => !used.Contains(t)));
+    }
+
+    /// <summary>How the client reads and writes all JSON.</summary>
+    private static JsonSerializerOptions Options
+    {
+        get
+        {
+            var serializer = Client.GetType("Docker.DotNet.JsonSerializer", throwOnError: true)!;
+            var instance = serializer.GetProperty("Instance", Any)!.GetValue(null);
+            return (JsonSerializerOptions)serializer.GetFields(Any).Single(f => f.FieldType == typeof(JsonSerializerOptions)).GetValue(instance)!;
+        }
+    }
+
+    [Fact]
+    public void The_client_never_takes_the_short_way_of_writing_JSON() => Assert.NotEmpty(Options.Converters);
+
+    /// <summary>A type as the compiler's files write it, with the marks of XML escaped.</summary>
     private static string Name(Type type) => type.IsNested ? $"{Name(type.DeclaringType!)}/{type.Name}" : type.IsArray ? Name(type.GetElementType()!) + "[]"
-        : type.IsGenericType ? $"{type.Namespace}.{type.Name}<{string.Join(',', type.GetGenericArguments().Select(Name))}>" : $"{type.Namespace}.{type.Name}";
+        : type.IsGenericType ? $"{type.Namespace}.{type.Name}&lt;{string.Join(',', type.GetGenericArguments().Select(Name))}&gt;" : $"{type.Namespace}.{type.Name}";
 }

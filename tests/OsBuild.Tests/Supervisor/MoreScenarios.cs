@@ -349,6 +349,17 @@ public sealed class MoreScenarios
         Assert.True(disk.Full);
         Assert.Equal("100 inodes", disk.ToString());
         Assert.False((disk with { FreeInodes = 50_000 }).Low);
+        given.Images("a:1", "a:2");
+        given.Settle(Target(Service("a", "a:1")));
+        world.Disk = disk;
+        var plan = new List<Step>();
+        for (var i = 0; i < 30; i++)
+        {
+            plan = world.Round(Target(Service("a", "a:2")));
+            Assert.DoesNotContain(plan, s => s is Step.Fetch or Step.Stop);
+        }
+
+        Assert.Contains(plan, s => s is Step.Wait && s.Cause.Contains("only 100 inodes are left"));
     }
 
     [Fact]

@@ -69,6 +69,8 @@ public sealed class PlannerFuzz
             world.RegistryAway = random.Next(6) == 0;
             world.Locked = random.Next(8) == 0;
             world.DownloadsFail = random.Next(10) == 0;
+            if (random.Next(3) == 0) world.MissingDevices.Add("/dev/stick");
+            else world.MissingDevices.Clear();
             world.Disk = random.Next(6) switch { 0 => new(50L << 20, 10L << 30), 1 => new(1L << 20, 10L << 30), _ => DiskState.Ample };
             if (random.Next(10) == 0 && world.Present.Count > 0) world.Torn.Add(world.Present.ElementAt(random.Next(world.Present.Count)));
             var volumes = world.Volumes.Count;
@@ -82,6 +84,7 @@ public sealed class PlannerFuzz
 
             Assert.True(world.Volumes.Count >= volumes, "a volume was removed");
             if (random.Next(4) == 0) continue;
+            world.MissingDevices.Clear();
             (world.Faults, world.RegistryAway, world.Locked, world.DownloadsFail, world.Disk) = (0, false, false, false, DiskState.Ample);
             Settle(world, target);
         }
@@ -109,6 +112,9 @@ public sealed class PlannerFuzz
             Assert.True(!bad || effective != release || good is null || good.Fingerprint() == release.Fingerprint() || release.Services.Values.All(s => !IsFatal(world, s)), "a bad release stayed");
             foreach (var service in effective.Services.Values)
                 Assert.Contains(world.Containers, c => c.Service == service.Name && c.Up && c.Hash == service.Hash() && c.Health != Health.Starting);
+            foreach (var service in effective.Services.Values)
+                if (Namespaces.Owner(service.Container.NetworkMode) is { } owner)
+                    Assert.Equal([world.Containers.Single(c => c.Service == owner && c.Up && c.Hash == effective.Services[owner].Hash()).Id], world.Containers.Single(c => c.Service == service.Name && c.Up && c.Hash == service.Hash()).SharesWith);
             if (plan.Count == 0) Assert.Equal(effective.Services.Count, world.Containers.Count);
             return;
         }
@@ -151,12 +157,16 @@ public sealed class PlannerFuzz
 
     private static bool Twice(CurrentState current, ContainerState c) => current.Containers.Count(o => o.Key == c.Key && o.Hash == c.Hash && o.ImageId == c.ImageId) > 1;
 
+    /// <summary>It is in the network of a container that ended, or that was started after it: it reaches nobody.</summary>
+    private static bool IsCutOff(CurrentState current, ContainerState c) => c.SharesWith.Exists(id => current.Containers.Find(o => o.Id == id) is not { Up: true } owner || owner.RunningFor < c.RunningFor);
+
     /// <summary>What serves well is stopped only when its strategy allows it: its successor is there, or even ready.</summary>
     private static void CheckStop(CurrentState current, Release release, Release? good, Step.Stop stop)
     {
         var c = current.Containers.Single(x => x.Id == stop.ContainerId);
         var isGood = good?.Services.GetValueOrDefault(c.Service)?.Hash() == c.Hash && good.ImageIds?.GetValueOrDefault(c.Service) == c.ImageId;
-        if (!isGood || c.Health == Health.Unhealthy || Twice(current, c)) return;
+        if (!isGood || c.Health == Health.Unhealthy || Twice(current, c) || IsCutOff(current, c)) return;
+        Assert.False(release.Services.GetValueOrDefault(c.Service) is { } wanted && wanted.Hash() != c.Hash && wanted.Container.Devices?.Exists(d => current.MissingDevices.Contains(d.Host)) == true, $"the device of its successor is not there: {stop}");
         Assert.False(AppPlan.IsBad(current, release), $"the release is bad, and yet {stop}");
         if (!release.Services.TryGetValue(c.Service, out var next))
         {
@@ -189,17 +199,21 @@ public sealed class PlannerFuzz
         {
             if (random.Next(4) == 0 && name != "a") continue;
             var strategy = (UpdateStrategy)random.Next(4);
-            var ports = random.Next(3) == 0;
+            var owner = name != "a" && random.Next(4) == 0 ? release.Services.Keys.ElementAt(random.Next(release.Services.Count)) : null;
+            if (owner is not null && release.Services[owner].Update.Strategy == UpdateStrategy.HandOver) strategy = UpdateStrategy.HandOver;
+            var ports = owner is null && random.Next(3) == 0;
             release.Services[name] = new Service
             {
                 Name = name,
                 Image = $"i{random.Next(3)}:{random.Next(3)}",
                 Restart = RestartPolicy.Always,
-                DependsOn = [.. release.Services.Keys.Where(_ => random.Next(3) == 0).Select(d => new Dependency(d, DependencyCondition.Started))],
+                DependsOn = [.. release.Services.Keys.Where(d => random.Next(3) == 0 || d == owner).Select(d => new Dependency(d, DependencyCondition.Started))],
                 Update = new() { Strategy = strategy, Signal = random.Next(2) == 0, ProvingTime = TimeSpan.FromSeconds(random.Next(1, 120)) },
                 Container = new()
                 {
-                    Networks = [new("default")],
+                    Networks = owner is null ? [new("default")] : null,
+                    NetworkMode = owner is null ? null : "service:" + owner,
+                    Devices = random.Next(6) == 0 ? [new("/dev/stick", "/dev/stick", "rwm")] : null,
                     Healthcheck = random.Next(2) == 0 ? new() { Test = ["CMD", "true"] } : null,
                     Environment = random.Next(2) == 0 ? new() { ["X"] = $"{random.Next(2)}" } : null,
                     Ports = ports ? [new(80, 1000 + name[0])] : null,

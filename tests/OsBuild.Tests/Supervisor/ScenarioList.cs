@@ -40,6 +40,6 @@ public sealed partial class ScenarioList
     [GeneratedRegex(@"public (?:async )?(?:void|Task) (\w+)\(")]
     private static partial Regex Method();
 
-    [GeneratedRegex(@"^S(\d\d)(_\d\d)*(?=_)")]
+    [GeneratedRegex(@"^S(\d{2,3})(_\d{2,3})*(?=_)")]
     private static partial Regex Number();
 }

@@ -40,6 +40,9 @@ internal sealed class World(Random random)
     public bool Locked { get; set; }
     public DiskState Disk { get; set; } = DiskState.Ample;
 
+    /// <summary>Devices of the host that are not plugged in.</summary>
+    public SortedSet<string> MissingDevices { get; } = [];
+
     /// <summary>Images whose copy in the engine's store is torn; fetching one again mends it.</summary>
     public HashSet<string> Torn { get; } = [];
 
@@ -83,6 +86,7 @@ internal sealed class World(Random random)
         Failures = new(failures),
         Probed = new(probed),
         Disk = Disk,
+        MissingDevices = new(MissingDevices),
         Locked = Locked ? new(Containers.Where(c => c.Up).Select(c => c.Key)) : [],
         Memory = Memory,
     };
@@ -200,8 +204,8 @@ internal sealed class World(Random random)
     {
         Step.Probe s => RegistryAway || !Registry.ContainsKey(s.Reference) ? "manifest unknown" : null,
         Step.Fetch s => RegistryAway || DownloadsFail || !Registry.ContainsKey(s.Reference) ? "the registry does not give it" : null,
-        Step.Create s => Torn.Contains(s.ImageId) ? Damage : Of(s.ImageId) == Behaviour.CannotBeCreated || Containers.Exists(c => c.Name == s.Name) ? "refused" : null,
-        Step.Start s => Containers.Find(c => c.Id == s.ContainerId) is not { } c || Of(c.ImageId) == Behaviour.CannotBeStarted || PortTaken(c) ? "refused" : Torn.Contains(c.ImageId) ? Damage : null,
+        Step.Create s => Torn.Contains(s.ImageId) ? Damage : Of(s.ImageId) == Behaviour.CannotBeCreated || Containers.Exists(c => c.Name == s.Name) || s.Shares.Values.Any(id => !Containers.Exists(c => c.Id == id)) ? "refused" : null,
+        Step.Start s => Containers.Find(c => c.Id == s.ContainerId) is not { } c || Of(c.ImageId) == Behaviour.CannotBeStarted || PortTaken(c) || NothingToJoin(c) ? "refused" : Torn.Contains(c.ImageId) ? Damage : null,
         Step.Repair when RepairsRefused > 0 => $"refused, and {--RepairsRefused} times more",
         Step.Rename s => Containers.Exists(c => c.Name == s.NewName) ? "name taken" : null,
         _ => null,
@@ -210,6 +214,10 @@ internal sealed class World(Random random)
     /// <summary>Two containers with ports that the engine publishes cannot run at the same time.</summary>
     private bool PortTaken(ContainerState container) => !container.OwnsPorts && container.Spec!.Contains("\"ports\"", StringComparison.Ordinal)
         && (Containers.Exists(c => c.Key == container.Key && c.Id != container.Id && c.Up && !c.OwnsPorts && c.Spec!.Contains("\"ports\"", StringComparison.Ordinal)) || Relays.ContainsKey(container.Key));
+
+    /// <summary>As the engine: it joins the name spaces of a container that runs, and gives only devices that are there.</summary>
+    private bool NothingToJoin(ContainerState container) => container.SharesWith.Exists(id => !Containers.Exists(c => c.Id == id && c.Up))
+        || MissingDevices.Any(d => container.Spec!.Contains($"\"host\":\"{d}\"", StringComparison.Ordinal));
 
     private void Create(Step.Create step)
     {
@@ -227,6 +235,7 @@ internal sealed class World(Random random)
             Health = service.Container.Healthcheck is null ? Health.None : Health.Starting,
             Spec = System.Text.Encoding.UTF8.GetString(SpecHash.Canonical(service)),
             DependsOn = [.. service.DependsOn.Select(d => d.Service)],
+            SharesWith = [.. step.Shares.Values],
             Addresses = new((service.Container.Networks ?? []).ToDictionary(n => release.Networks[n.Network].EngineName(release.App, n.Network), _ => $"10.0.0.{created % 250}"), StringComparer.Ordinal),
         });
     }

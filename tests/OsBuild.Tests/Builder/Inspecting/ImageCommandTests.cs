@@ -125,13 +125,22 @@ public sealed class ImageCommandTests
     [InlineData("inspect a.img --jsn", "image-builder inspect")]
     [InlineData("build qemux86-64", "image-builder build")]
     [InlineData("build qemux86-64 --deploy d --compress bz2", "image-builder build")]
-    [InlineData("frob", "image-builder")]
     public void A_slip_of_the_hand_is_told_in_a_few_lines(string command, string whose)
     {
         var (code, output, errors) = Run(command.Split(' '));
         Assert.Equal(2, code);
         Assert.EndsWith($"`{whose} --help` shows what can be typed.\n", errors, StringComparison.Ordinal);
         Assert.DoesNotContain("Usage:", output + errors, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("biuld qemux86-64 --deploy d", "There is no command biuld; did you mean build? `image-builder --help` shows what there is.")]
+    [InlineData("confgure a.img --set hostname=x", "There is no command confgure; did you mean configure? `image-builder --help` shows what there is.")]
+    [InlineData("frobnicate", "There is no command frobnicate; `image-builder --help` shows what there is.")]
+    public void A_command_that_is_not_there_is_told_in_one_sentence(string command, string sentence)
+    {
+        Assert.Equal((2, "", $"error: {sentence}\n"), Run(command.Split(' ')));
+        Assert.Equal((2, $"{{\"result\":\"refused\",\"message\":\"{sentence.Replace("`", "\\u0060", StringComparison.Ordinal)}\"}}\n", ""), Run(["--json", .. command.Split(' ')]));
     }
 
     [Fact]

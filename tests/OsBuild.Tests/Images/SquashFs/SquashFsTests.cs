@@ -125,6 +125,25 @@ public sealed class SquashFsTests
     }
 
     [Fact]
+    public void Noise_is_stored_as_it_is_and_what_packs_a_little_is_packed()
+    {
+        const int Block = 1 << 17;
+        var options = new SquashFsOptions { BlockSize = Block, Level = 15 };
+        var noise = new byte[4 * Block];
+        new Random(7).NextBytes(noise);
+        var stored = Write([File("noise", noise)], options);
+        Assert.True(stored.AsSpan().IndexOf(noise) > 0);
+        MustHold([File("noise", noise)], stored);
+
+        // Noise with a twentieth of it said twice.
+        var little = noise[..Block];
+        for (var i = 0; i < 20; i++) little.AsSpan(i * 6000, 300).CopyTo(little.AsSpan((i * 6000) + 3000));
+        var packed = Write([File("little", little)], options);
+        Assert.InRange(packed.Length, 0, Write([File("noise", noise[..Block])], options).Length - 4096);
+        MustHold([File("little", little)], packed);
+    }
+
+    [Fact]
     public void Files_are_read_from_any_place()
     {
         var content = Compression.CodecWriteTests.Content(200_000, 3);

@@ -1,9 +1,13 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using OsBuild.Supervisor.DeviceApi;
 using OsBuild.Supervisor.Fleet;
+using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.Running;
 using OsBuild.Supervisor.State;
 using Serilog;
+using Serilog.Core;
+using Serilog.Events;
 
 namespace OsBuild.Tests.Supervisor.Fleet;
 
@@ -12,7 +16,15 @@ public sealed class AgentTests : IAsyncDisposable
 {
     private readonly FleetServer server = new();
     private readonly string root = Directory.CreateTempSubdirectory("agent").FullName;
-    private readonly ILogger log = new LoggerConfiguration().CreateLogger();
+    private readonly Lines lines = new();
+    private readonly ILogger log;
+
+    public AgentTests() => log = new LoggerConfiguration().WriteTo.Sink(lines).CreateLogger();
+
+    private sealed class Lines : ConcurrentQueue<string>, ILogEventSink
+    {
+        public void Emit(LogEvent logEvent) => Enqueue(logEvent.RenderMessage());
+    }
 
     private HostPaths Paths => new(Path.Combine(root, "boot"), Path.Combine(root, "state"), Path.Combine(root, "data"), Path.Combine(root, "run"), Path.Combine(root, "no.sock"));
 
@@ -167,6 +179,25 @@ public sealed class AgentTests : IAsyncDisposable
             Assert.Contains("hw.device-type raspberrypi5", reconciler.Problems["release"]);
             Assert.Equal(RecordedWalk.Commit, reconciler.Journal.Memory.Target!.Apps[0].Commit);
         });
+    }
+
+    [Fact]
+    public async Task S59_A_fleet_that_asks_for_deltas_is_answered_with_whole_images()
+    {
+        await LiveAsync(async (agent, reconciler, _) =>
+        {
+            await UntilAsync(() => Polls > 0);
+            Device.Config["BALENA_SUPERVISOR_DELTA"] = "1";
+            Device.Config["BALENA_SUPERVISOR_DELTA_VERSION"] = "3";
+            Device.Apps = GivenFleet.Apps(new() { ["main"] = GivenFleet.Service() });
+            agent.UpdateNow(force: false);
+            await UntilAsync(() => reconciler.Journal.Memory.Target?.Apps.Count == 1);
+            Assert.Contains(lines, l => l.Contains("the fleet asks for deltas (SUPERVISOR_DELTA); this supervisor does none and downloads images whole"));
+            var target = reconciler.Journal.Memory.Target!;
+            var seen = new CurrentState { Memory = reconciler.Journal.Memory, Networks = [.. target.Apps[0].Networks.Select(n => new NetworkState(n.Key, n.Value.EngineName(target.Apps[0].App, n.Key), target.Apps[0].App, SpecHash.Of(n.Value)))] };
+            Assert.Contains(Planner.NextSteps(seen, target, TimeSpan.Zero), s => s is Step.Fetch fetch && fetch.Reference == ImageReference.Normalize(target.Apps[0].Services["main"].Image));
+        }, $",\"deltaEndpoint\":\"{server.Endpoint}/delta\"");
+        Assert.DoesNotContain(server.Requests, r => r.Path.Contains("delta", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -13,9 +13,11 @@ namespace OsBuild.Tests.Supervisor.Fleet;
 internal sealed class FleetServer : IAsyncDisposable
 {
     private readonly MiniHttp http;
+    private readonly string scheme;
     private readonly ECDsa tokenKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
 
-    public FleetServer() => http = new(AnswerAsync);
+    /// <param name="certificate">With it the fleet is asked by TLS.</param>
+    public FleetServer(X509Certificate2? certificate = null) => (http, scheme) = (new(AnswerAsync, certificate), certificate is null ? "http" : "https");
 
     public sealed record Seen(string Method, string Path, string Query, string? Authorization, string Body, int Status);
 
@@ -32,7 +34,7 @@ internal sealed class FleetServer : IAsyncDisposable
     }
 
     public int Port => http.Port;
-    public string Endpoint => $"http://127.0.0.1:{Port}";
+    public string Endpoint => $"{scheme}://127.0.0.1:{Port}";
     public string ProvisioningKey { get; } = "OoCYDrGbcvBvKAX4YHO7mjdaJpsAlYPj";
     public ConcurrentDictionary<string, Device> Devices { get; } = new();
     public ConcurrentQueue<Seen> Requests { get; } = new();

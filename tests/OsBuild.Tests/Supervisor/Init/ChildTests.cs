@@ -27,6 +27,26 @@ public sealed class ChildTests
         Assert.DoesNotContain("iptables", line, StringComparison.Ordinal);
     }
 
+    /// <summary>The score is what the kernel ranks by when memory runs out; a container has 0.</summary>
+    [Fact]
+    public async Task S92_When_memory_runs_out_apps_die_before_the_engine_and_PID_1_never()
+    {
+        Assert.True(EngineChild.Find(_ => true, "/data", "/run/docker.sock")!.OomScore <= -900);
+        Assert.Contains(new BootAction.Write("/proc/self/oom_score_adj", "-1000"), BootTable.Settings);
+        var child = new Child(new ChildSpec("sleeper", "/bin/sleep", ["1000"], 321, "none", new Dictionary<string, string>()), _ => { }, _ => { });
+        var run = child.RunAsync();
+        var score = "";
+        for (var i = 0; i < 200 && score != "321"; i++)
+        {
+            await Task.Delay(50);
+            if (child.ProcessId is > 0 and var pid) score = (await File.ReadAllTextAsync($"/proc/{pid}/oom_score_adj")).Trim();
+        }
+
+        child.Stop(TimeSpan.FromSeconds(5));
+        await run.WaitAsync(TimeSpan.FromSeconds(15));
+        Assert.Equal("321", score);
+    }
+
     [Fact]
     public void A_root_without_docker_proxy_or_iptables_still_gets_an_engine()
     {
