@@ -43,7 +43,6 @@ public sealed class WorkerStubTests : StubBench
     [InlineData("trap '' USR1 TERM; while :; do sleep 0.2; done", "it gave no sign of life for 3 s")]
     [InlineData("echo \"$$ 1\" > \"$RUN/heartbeat\"; sleep 100", "it gave no sign of life for 3 s")]
     [InlineData(Beat, "its API did not answer on the device")]
-    [InlineData("(n=0; while kill -0 $$; do n=$((n+1)); echo \"$$ $n\" > \"$RUN/heartbeat\"; sleep 0.1; done) & x=$(head -c 150000000 /dev/zero | tr '\\0' a); wait", "of memory, and may take 64")]
     public async Task S76_One_that_fails_after_it_took_over_makes_room_for_the_old_one(string script, string reason)
     {
         store.Save(new UpdateRecord().Stage(Program(ReadyToWork + script)));
