@@ -67,7 +67,7 @@ rm -rf x w
 before='rm -rf x r.ext4' measure 'untar + mke2fs -d' bash -c 'mkdir x && zstd -qdc rootfs.tar.zst | tar -C x -xf - && truncate -s 512M r.ext4 && mke2fs -q -F -t ext4 -d x r.ext4'
 rm -rf x r.ext4
 
-echo; echo "squashfs, zstd level 15, blocks of 128 KiB, from a tarball: the file system alone, and as the root of a disk image"
+echo; echo "squashfs, zstd (mksquashfs at its level 15, ours as it is), blocks of 128 KiB, from a tarball: the file system alone, and as the root of a disk image"
 # The same job for both: the tree that our root holds, modules and supervisor in it, out of a .tar.zst (sqfstar of 4.5.1 takes no level).
 cp -a rootfs same; tar -C same/usr --no-same-owner -xf deploy/modules-qemux86-64.tgz; install -D "$top/dist/linux-x64/supervisor" same/usr/lib/osbuild/supervisor
 tar -C same --sort=name --format=posix --numeric-owner --owner=0 --group=0 -cf - . | zstd -q -3 -o same.tar.zst; rm -rf same
