@@ -83,7 +83,7 @@ internal sealed class ImageProgram(EngineClient engine, UpdateStore store, Archi
             await using var tar = new TarReader(archive);
             if (await tar.GetNextEntryAsync(cancellationToken: stop) is not { EntryType: TarEntryType.RegularFile or TarEntryType.V7RegularFile, DataStream: { } content } entry) throw new NoWorkerException("", $"{PathInImage} of the image is no file");
             if (entry.Length > ElfProgram.Largest) throw new NoWorkerException("", $"{PathInImage} of the image has {entry.Length} bytes; a worker has at most {ElfProgram.Largest >> 20} MiB");
-            return await WriteAsync(content, file, stop);
+            return await WriteAsync(content, entry.Length, file, stop);
         }
         finally
         {
@@ -91,14 +91,17 @@ internal sealed class ImageProgram(EngineClient engine, UpdateStore store, Archi
         }
     }
 
-    private static async Task<(string Sha256, long Length, byte[] Header)> WriteAsync(Stream content, string file, CancellationToken stop)
+    private static async Task<(string Sha256, long Length, byte[] Header)> WriteAsync(Stream content, long length, string file, CancellationToken stop)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var header = new MemoryStream();
         await using var to = new FileStream(file, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = (UnixFileMode)0b111_101_101 });
         var buffer = new byte[64 << 10];
-        for (int got; (got = await content.ReadAsync(buffer, stop)) > 0;)
+        // Not a byte further than it goes: the engine client's stream takes being asked for none at the end of the file as a broken connection.
+        for (int left = (int)length, got; left > 0; left -= got)
         {
+            got = await content.ReadAsync(buffer.AsMemory(0, Math.Min(left, buffer.Length)), stop);
+            if (got == 0) throw new EndOfStreamException("the engine broke off in the middle of the file");
             hash.AppendData(buffer, 0, got);
             if (header.Length < ElfProgram.HeaderLength) header.Write(buffer, 0, Math.Min(got, ElfProgram.HeaderLength - (int)header.Length));
             await to.WriteAsync(buffer.AsMemory(0, got), stop);
