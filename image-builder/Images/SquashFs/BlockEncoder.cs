@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.IO.Compression;
 using ZstdSharp;
+using ZstdSharp.Unsafe;
 
 namespace OsBuild.Images.SquashFs;
 
@@ -9,6 +10,10 @@ namespace OsBuild.Images.SquashFs;
 internal sealed class BlockEncoder(SquashFsCompression compression, int level) : IDisposable
 {
     private const int QuickLevel = 1;
+
+    /// <summary>Level 14 compares 2^4 candidates at each position; half of them cost a good deal less time and next to no size.</summary>
+    private const int TunedLevel = 14, TunedSearchLog = 3;
+
     private const int Sample = 4096;
 
     private readonly ConcurrentBag<(Compressor Quick, Compressor Thorough)> _zstd = [];
@@ -19,7 +24,7 @@ internal sealed class BlockEncoder(SquashFsCompression compression, int level) :
 
     private byte[]? EncodeZstd(ReadOnlySpan<byte> block)
     {
-        if (!_zstd.TryTake(out var encoders)) encoders = (new Compressor(QuickLevel), new Compressor(level));
+        if (!_zstd.TryTake(out var encoders)) encoders = (new Compressor(QuickLevel), Thorough());
         var buffer = System.Buffers.ArrayPool<byte>.Shared.Rent(Compressor.GetCompressBound(block.Length));
         var isWorthIt = !LooksLikeNoise(block) || encoders.Quick.Wrap(block, buffer) < block.Length - (block.Length / 64);
         var size = isWorthIt ? encoders.Thorough.Wrap(block, buffer) : block.Length;
@@ -27,6 +32,13 @@ internal sealed class BlockEncoder(SquashFsCompression compression, int level) :
         var encoded = size < block.Length ? buffer.AsSpan(0, size).ToArray() : null;
         System.Buffers.ArrayPool<byte>.Shared.Return(buffer);
         return encoded;
+    }
+
+    private Compressor Thorough()
+    {
+        var encoder = new Compressor(level);
+        if (level == TunedLevel) encoder.SetParameter(ZSTD_cParameter.ZSTD_c_searchLog, TunedSearchLog);
+        return encoder;
     }
 
     /// <summary>True when all bytes are about equally frequent in a sample. Programs and texts are far from it, so the quick level is not even tried on them.</summary>
