@@ -169,7 +169,7 @@ public sealed record SquashFsOptions
     /// <summary>zstd or gzip.</summary>
     public SquashFsCompression Compression { get; init; } = SquashFsCompression.Zstd;
 
-    /// <summary>1 to 22 for zstd, 1 to 9 for gzip. 14 where mksquashfs has 15: half a percent larger, an eighth faster (a root of 300 MB).</summary>
+    /// <summary>1 to 22 for zstd, 1 to 9 for gzip. 14 where mksquashfs has 15: about a percent larger, and faster.</summary>
     public int Level { get; init; } = 14;
 
     /// <summary>Bytes of a data block: a power of two from 4 KiB to 1 MiB.</summary>
