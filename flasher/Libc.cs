@@ -104,9 +104,21 @@ internal static unsafe partial class Libc
     /// <summary>What an exclusive open of a device says.</summary>
     public static int TryClaim(string device)
     {
-        var descriptor = Open(device, ReadOnly | Exclusive | NonBlock | CloseOnExec, 0);
+        var descriptor = OpenAlone(device, ReadOnly | NonBlock);
         if (descriptor < 0) return Marshal.GetLastPInvokeError();
         Close(descriptor);
         return 0;
+    }
+
+    /// <summary>Opens a device with O_EXCL. One that is busy is asked again twice, some milliseconds later: another program may be asking the same
+    /// question at this moment, and is no owner.</summary>
+    public static int OpenAlone(string device, int flags)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var descriptor = Open(device, flags | Exclusive | CloseOnExec, 0);
+            if (descriptor >= 0 || attempt == 3 || Marshal.GetLastPInvokeError() != Busy) return descriptor;
+            Thread.Sleep(2);
+        }
     }
 }

@@ -170,11 +170,11 @@ internal sealed class LinuxUses(string root, LinuxBlock block)
         }
     }
 
-    /// <summary>Looks three times: a program that only looks at the drive may close it, and open another file under the same number, between a look at
+    /// <summary>Looks many times: a program that only looks at the drive may close it, and open another file under the same number, between a look at
     /// what the descriptor is and one at its flags. Flags that cannot be read count as writing.</summary>
     private bool OpenedForWriting(string process, string descriptor, string target)
     {
-        for (var look = 0; look < 3; look++)
+        for (var look = 0; look < 10; look++)
         {
             var flags = (Text($"proc/{process}/fdinfo/{descriptor}") ?? "").Split('\n').FirstOrDefault(l => l.StartsWith("flags:", StringComparison.Ordinal));
             if (flags is not null && (Convert.ToInt64(flags["flags:".Length..].Trim(), 8) & 3) == 0) return false;

@@ -28,7 +28,7 @@ internal sealed unsafe class LinuxDisk : IMedium
     /// <exception cref="RefusedException">It is in use, is another disk now, or cannot be written.</exception>
     public static LinuxDisk Open(Disk disk)
     {
-        var descriptor = Libc.Open(disk.Device, Libc.ReadWrite | Libc.Exclusive | Libc.Direct | Libc.CloseOnExec, 0);
+        var descriptor = Libc.OpenAlone(disk.Device, Libc.ReadWrite | Libc.Direct);
         if (descriptor < 0)
         {
             var errno = Marshal.GetLastPInvokeError();

@@ -103,12 +103,27 @@ public sealed class WritingTests
         try
         {
             for (var i = 0; i < 40; i++)
-                Assert.Contains("\"verdict\":\"ok\"", Cli.Ends(0, device.Path, "list", "--json").Split('\n').Single(l => l.Contains($"\"{device.Path}\"")), StringComparison.Ordinal);
+            {
+                var line = Cli.Ends(0, device.Path, "list", "--json").Split('\n').Single(l => l.Contains($"\"{device.Path}\""));
+                Assert.True(line.Contains("\"verdict\":\"ok\"", StringComparison.Ordinal), line);
+            }
         }
         finally
         {
             looker.Kill();
             looker.WaitForExit();
+        }
+    }
+
+    [Fact]
+    public async Task Flashers_that_look_at_the_same_time_do_not_take_each_other_for_owners()
+    {
+        using var device = new LoopDevice(16 * MiB);
+        var lists = Enumerable.Range(0, 4).Select(_ => Task.Run(() => Enumerable.Range(0, 15).Select(_ => Cli.Run("list", "--json").Output).ToList()));
+        foreach (var said in (await Task.WhenAll(lists)).SelectMany(l => l))
+        {
+            var line = said.Split('\n').Single(l => l.Contains($"\"{device.Path}\""));
+            Assert.True(line.Contains("\"verdict\":\"ok\"", StringComparison.Ordinal), line);
         }
     }
 
