@@ -3,6 +3,7 @@ using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using OsBuild.Supervisor.Linux;
+using OsBuild.Supervisor.Network;
 using OsBuild.Supervisor.Running;
 
 namespace OsBuild.Supervisor.Fleet;
@@ -37,7 +38,7 @@ internal sealed class HostReadings(HostPaths paths)
     {
         try
         {
-            var links = NetworkInterface.GetAllNetworkInterfaces().Where(l => l.OperationalStatus == OperationalStatus.Up && l.NetworkInterfaceType != NetworkInterfaceType.Loopback
+            var links = Links.All().Where(l => l.OperationalStatus == OperationalStatus.Up && l.NetworkInterfaceType != NetworkInterfaceType.Loopback
                 && Directory.Exists($"/sys/class/net/{l.Name}") && !Directory.Exists($"/sys/class/net/{l.Name}/bridge") && !l.Name.StartsWith("veth", StringComparison.Ordinal)).ToList();
             var ips = links.SelectMany(l => l.GetIPProperties().UnicastAddresses).Where(a => a.Address.AddressFamily == AddressFamily.InterNetwork || a.Address is { AddressFamily: AddressFamily.InterNetworkV6, IsIPv6LinkLocal: false }).Select(a => a.Address.ToString());
             var macs = links.Select(l => string.Join(':', l.GetPhysicalAddress().GetAddressBytes().Select(b => b.ToString("X2", CultureInfo.InvariantCulture)))).Where(m => m.Length == 17);

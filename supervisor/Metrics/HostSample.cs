@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.NetworkInformation;
+using OsBuild.Supervisor.Network;
 
 namespace OsBuild.Supervisor.Metrics;
 
@@ -101,7 +102,7 @@ internal static class HostReader
     {
         try
         {
-            return [.. NetworkInterface.GetAllNetworkInterfaces()
+            return [.. Links.All()
                 .Where(i => i.NetworkInterfaceType != NetworkInterfaceType.Loopback && i.OperationalStatus == OperationalStatus.Up && !i.Name.StartsWith("veth", StringComparison.Ordinal) && !i.Name.StartsWith("br-", StringComparison.Ordinal) && !i.Name.StartsWith("docker", StringComparison.Ordinal))
                 .SelectMany(i => i.GetIPProperties().UnicastAddresses).Where(a => a.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork).Select(a => a.Address.ToString())];
         }

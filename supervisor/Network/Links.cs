@@ -1,5 +1,4 @@
-using System.Net;
-using System.Net.Sockets;
+using System.Net.NetworkInformation;
 using OsBuild.Supervisor.Linux;
 
 namespace OsBuild.Supervisor.Network;
@@ -15,6 +14,25 @@ internal static class Links
     {
         if (!Directory.Exists(sysClassNet)) return [];
         return [.. Directory.EnumerateFileSystemEntries(sysClassNet).Where(p => Path.Exists(Path.Combine(p, "device"))).Select(Read).OfType<Link>().OrderBy(l => l.Index)];
+    }
+
+    /// <summary>All interfaces with their addresses. The framework asks the kernel in several steps and throws ArgumentException when an interface goes in
+    /// between (seen with .NET 10 while containers stopped): it is asked again, and after five times nothing is told this once.</summary>
+    /// <param name="read">What asks; the framework itself when it is left out.</param>
+    public static IReadOnlyList<NetworkInterface> All(Func<NetworkInterface[]>? read = null)
+    {
+        for (var attempt = 1; attempt <= 5; attempt++)
+        {
+            try
+            {
+                return (read ?? NetworkInterface.GetAllNetworkInterfaces)();
+            }
+            catch (Exception e) when (e is ArgumentException or NetworkInformationException)
+            {
+            }
+        }
+
+        return [];
     }
 
     public static void BringUpLoopback()

@@ -45,7 +45,7 @@ for name; do
   case $name in
     unit) suite unit OsBuild.Tests 15 ;;
     oracle) suite oracle OsBuild.OracleTests 25 -class- '*.Supervisor.*' ;;
-    apps) suite apps OsBuild.OracleTests 15 -class '*.Supervisor.*' -trait- length=long -maxThreads 4 ;;
+    apps) suite apps OsBuild.OracleTests 25 -class '*.Supervisor.*' -trait- length=long -maxThreads 4 ;;
     engine) suite engine OsBuild.OracleTests 90 -class '*.Supervisor.*' -maxThreads 4 -showLiveOutput ;;
     system) suite system OsBuild.SystemTests 40 -class- '*.Nightly.*' ;;
     boards) suite boards OsBuild.SystemTests 90 -class '*.Nightly.Board*' ;;
