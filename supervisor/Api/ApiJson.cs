@@ -14,6 +14,7 @@ internal sealed record StatusReport(JsonElement? Host, EngineReport Engine, List
     public List<ReleaseReport> Releases { get; init; } = [];
     public long Rounds { get; init; }
     public SupervisorReport? Supervisor { get; init; }
+    public HostUpdateReport? HostUpdate { get; init; }
 }
 
 /// <summary>The update of the supervisor by itself.</summary>
@@ -24,6 +25,15 @@ internal sealed record StatusReport(JsonElement? Host, EngineReport Engine, List
 /// <param name="Tries">How often its trial was begun.</param>
 /// <param name="Bad">Those that failed, with the reason; the newest last.</param>
 internal sealed record SupervisorReport(string? Wanted, string State, string Good, string? Trial, int Tries, List<string> Bad);
+
+/// <summary>The update of the host.</summary>
+/// <param name="Wanted">The image that is named; null when none is.</param>
+/// <param name="State">How far that is: none, waiting, written, on trial, good, bad.</param>
+/// <param name="Good">The last one that proved itself; null: the one of the disk image.</param>
+/// <param name="Trial">The one that is in the other slot and is to prove itself.</param>
+/// <param name="Doing">What is done with it now, or what it waits for.</param>
+/// <param name="Bad">Those that failed, with the reason; the newest last.</param>
+internal sealed record HostUpdateReport(string? Wanted, string State, string? Good, string? Trial, string? Doing, List<string> Bad);
 
 internal sealed record EngineReport(bool Up, string? Version, string? ApiVersion);
 

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using OsBuild.Supervisor.HostUpdate;
 using OsBuild.Supervisor.Push;
 using OsBuild.Supervisor.Running;
 using OsBuild.Supervisor.SelfUpdate;
@@ -29,6 +30,9 @@ internal static class Cli
           start|stop|restart SERVICE
           update IMAGE [--no-wait]    run the supervisor that is in this image; built-in is the root's own,
                                       config.yaml leaves it to that file
+          update --host IMAGE [--no-wait]
+                                      write this host (kernel and root) into the other slot and boot it; the old
+                                      one is back when it does not prove itself; config.yaml leaves it to that file
           key [--new]                 show the key of this device; --new makes another one
 
           --to ADDRESS [--key KEY]    ask a device over the network (a key that was good is remembered;
@@ -95,7 +99,7 @@ internal static class Cli
         ["push", var directory] => new PushCommand(client, output, errors).RunAsync(directory, !options.NoWait),
         [("start" or "stop" or "restart") and var verb, var service] => DoAsync(client, $"v1/services/{Uri.EscapeDataString(service)}/{verb}"),
         ["rollback", var app] => DoAsync(client, "v1/rollback/" + Uri.EscapeDataString(app)),
-        ["update", var image] => UpdateCommand.RunAsync(client, image, !options.NoWait, output),
+        ["update", var image] => options.Host ? HostUpdateCommand.RunAsync(client, image, !options.NoWait, output) : UpdateCommand.RunAsync(client, image, !options.NoWait, output),
         ["key"] => KeyAsync(client, options, output, errors),
         _ => throw new FormatException(Usage),
     };
@@ -147,6 +151,7 @@ internal sealed record CliOptions
     public bool Times { get; set; }
     public bool New { get; set; }
     public bool NoWait { get; set; }
+    public bool Host { get; set; }
 
     public static CliOptions? Parse(string[] args)
     {
@@ -160,6 +165,7 @@ internal sealed record CliOptions
                 case "--times": options.Times = true; break;
                 case "--new": options.New = true; break;
                 case "--no-wait": options.NoWait = true; break;
+                case "--host": options.Host = true; break;
                 case "--to" or "--key" or "--since" or "--tail" when i + 1 == args.Length: return null;
                 case "--to": options.To = args[++i]; break;
                 case "--key": options.Key = args[++i]; break;
@@ -170,7 +176,7 @@ internal sealed record CliOptions
             }
         }
 
-        return options.Fits() ? options : null;
+        return options.Fits() && (!options.Host || options.Words is ["update", _]) ? options : null;
     }
 
     /// <summary>Every option is one of the verb's own; nothing is ignored in silence.</summary>

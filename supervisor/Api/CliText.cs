@@ -29,6 +29,16 @@ internal static class CliText
         return text.ToString();
     }
 
+    /// <summary>What a person should know of the host's update; nothing when there never was one.</summary>
+    private static string Host(HostUpdateReport? update) => update switch
+    {
+        { State: "on trial", Trial: { } trial } => $"  {trial} is on trial",
+        { State: "bad", Bad: [.., var bad] } => $"  {bad}",
+        { State: "waiting" or "written", Wanted: { } wanted } => $"  {wanted}: {update.Doing ?? "is being fetched"}",
+        { Good: { } good } => $"  from {good}",
+        _ => "",
+    };
+
     /// <summary>What a person should know of the supervisor's own update; nothing when there never was one.</summary>
     private static string Update(SupervisorReport? update) => update switch
     {

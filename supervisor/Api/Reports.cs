@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.Json;
 using OsBuild.Supervisor.Engine;
+using OsBuild.Supervisor.HostUpdate;
 using OsBuild.Supervisor.Metrics;
 using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.Running;
@@ -10,7 +11,7 @@ using OsBuild.Supervisor.State;
 namespace OsBuild.Supervisor.Api;
 
 /// <summary>Puts together what the faces tell about a device.</summary>
-internal sealed class Reports(HostPaths paths, Reconciler reconciler, SelfUpdateAgent update)
+internal sealed class Reports(HostPaths paths, Reconciler reconciler, SelfUpdateAgent update, HostUpdateAgent host)
 {
     private const int LongestHistory = 1000;
 
@@ -28,6 +29,7 @@ internal sealed class Reports(HostPaths paths, Reconciler reconciler, SelfUpdate
             Releases = [.. (memory.Target?.Apps ?? []).Select(r => Of(r, seen, memory))],
             Rounds = reconciler.Rounds,
             Supervisor = update.Report(),
+            HostUpdate = host.Report(),
         };
     }
 
@@ -38,7 +40,7 @@ internal sealed class Reports(HostPaths paths, Reconciler reconciler, SelfUpdate
         var history = reconciler.History.Of(service, 50);
         if (!known && history.Count == 0) return null;
         var containers = (reconciler.Seen?.Containers ?? []).Where(c => Is(c, service)).ToList();
-        var now = service == SelfUpdateAgent.Service && containers.Count == 0 ? $"{Version} runs; good is {update.Report().Good}" : containers.Count == 0 ? "it has no container" : string.Join("; ", containers.Select(c => $"{c.Name} is {Changes.Text(c)}"));
+        var now = containers.Count == 0 ? Itself(service) ?? "it has no container" : string.Join("; ", containers.Select(c => $"{c.Name} is {Changes.Text(c)}"));
         var ids = containers.Select(c => c.Id).ToHashSet();
         var plan = reconciler.LastPlan.Where(s => s.What.Contains(Name(service), StringComparison.Ordinal) || s.Cause.Contains(Name(service), StringComparison.Ordinal) || ids.Any(id => s.Key.Contains(id, StringComparison.Ordinal)));
         return new(service, now, [.. plan.Select(Of)], [.. history.Select(Of)]);
@@ -51,6 +53,14 @@ internal sealed class Reports(HostPaths paths, Reconciler reconciler, SelfUpdate
     public HistoryReport History(string? service, int last) => new([.. reconciler.History.Of(service, Math.Clamp(last, 1, LongestHistory)).Select(Of)]);
 
     public static bool Is(ContainerState container, string service) => container.Service == service || container.Key == service;
+
+    /// <summary>Of what is updated like a service and is none.</summary>
+    private string? Itself(string name) => name switch
+    {
+        SelfUpdateAgent.Service => $"{Version} runs; good is {update.Report().Good}",
+        HostUpdateAgent.Service => $"{host.Report().Good ?? "the host of the disk image"} is good",
+        _ => null,
+    };
 
     private static string Name(string service) => service[(service.IndexOf('/') + 1)..];
 

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using OsBuild.Supervisor.Bundles;
 using OsBuild.Supervisor.Engine;
+using OsBuild.Supervisor.HostUpdate;
 using OsBuild.Supervisor.Logs;
 using OsBuild.Supervisor.Metrics;
 using OsBuild.Supervisor.Planning;
@@ -14,7 +15,7 @@ using OsBuild.Supervisor.State;
 namespace OsBuild.Supervisor.Api;
 
 /// <summary>The supervisor's own API: one table for the socket on the device and for the network.</summary>
-internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Reports reports, ServiceLogs logs, EventHub events, Sampler sampler, Builds builds, BundleIntake bundles, SelfUpdateAgent update)
+internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Reports reports, ServiceLogs logs, EventHub events, Sampler sampler, Builds builds, BundleIntake bundles, SelfUpdateAgent update, HostUpdateAgent host)
 {
     private const string AnotherMaster = "Another master (a fleet, or a push of the balena CLI) decides what runs on this device; leave it first.\n";
 
@@ -44,6 +45,8 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
                 ("POST", ["v1", "force-locks"]) => Force(),
                 ("POST", ["v1", "supervisor"]) => Update(Encoding.UTF8.GetString(request.Body).Trim(), By(request)),
                 ("DELETE", ["v1", "supervisor"]) => Update(null, By(request)),
+                ("POST", ["v1", "host"]) => UpdateHost(Encoding.UTF8.GetString(request.Body).Trim(), By(request)),
+                ("DELETE", ["v1", "host"]) => UpdateHost(null, By(request)),
                 _ => HttpAnswer.Text(404, "there is no such call\n"),
             };
         }
@@ -113,6 +116,8 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
 
     private HttpAnswer Update(string? image, string by) => update.Name(image, by) is { } refusal ? HttpAnswer.Text(409, refusal + "\n") : HttpAnswer.Text(202, "");
 
+    private HttpAnswer UpdateHost(string? image, string by) => host.Name(image, by) is { } refusal ? HttpAnswer.Text(409, refusal + "\n") : HttpAnswer.Text(202, "");
+
     private HttpAnswer Retry(string app)
     {
         reconciler.Journal.Append(new JournalEntry.BadForgotten(app));
@@ -123,6 +128,7 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
     private HttpAnswer Force()
     {
         reconciler.ForceLocks = true;
+        host.ForceLocks = true;
         reconciler.Wake();
         return HttpAnswer.Text(202, "");
     }

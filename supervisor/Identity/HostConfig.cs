@@ -49,6 +49,8 @@ internal readonly record struct IPNetworkAddress(IPAddress Address, int PrefixLe
 /// no-proxy: [10.0.0.0/8, .example.com]
 /// bundle-keys: [MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE...]
 /// supervisor: registry.example.com/supervisor:2
+/// host: registry.example.com/kitchen-host:7
+/// host-not-before: 2026-11-01
 /// </code>
 internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfig> Interfaces, IReadOnlyList<string> TimeServers, HostProxy? Proxy = null)
 {
@@ -57,6 +59,12 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
 
     /// <summary>The image the supervisor itself is to come from; null: the one in the root.</summary>
     public string? Supervisor { get; init; }
+
+    /// <summary>The image the host itself is to come from; null: what is on the disk.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>No host built before this is taken, in seconds since 1970.</summary>
+    public long HostNotBefore { get; init; }
 
     public static readonly HostConfig Empty = new(null, [], []);
 
@@ -88,7 +96,9 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
             return new HostConfig(HostNameOf(root, log), InterfacesOf(root, log), [.. Texts(Child(root, "ntp"))], ProxyOf(root, log))
             {
                 BundleKeys = [.. Texts(Child(root, "bundle-keys"))],
-                Supervisor = SupervisorOf(root, log),
+                Supervisor = ImageOf(root, "supervisor", log),
+                Host = ImageOf(root, "host", log),
+                HostNotBefore = DateOf(root, "host-not-before", log),
             };
         }
         catch (YamlException e)
@@ -123,12 +133,21 @@ internal sealed record HostConfig(string? HostName, IReadOnlyList<InterfaceConfi
         return null;
     }
 
-    private static string? SupervisorOf(YamlMappingNode root, Action<string> log)
+    private static string? ImageOf(YamlMappingNode root, string key, Action<string> log)
     {
-        if (Child(root, "supervisor") is not { } node) return null;
+        if (Child(root, key) is not { } node) return null;
         if (node is YamlScalarNode { Value: { } image } && ImageReference.TryParse(image, out _)) return image;
-        log($"config.yaml line {node.Start.Line}: supervisor must name an image; going on with the supervisor that runs");
+        log($"config.yaml line {node.Start.Line}: {key} must name an image; going on with the {key} that runs");
         return null;
+    }
+
+    /// <summary>A day (UTC), in seconds since 1970; 0 when there is none.</summary>
+    private static long DateOf(YamlMappingNode root, string key, Action<string> log)
+    {
+        if (Child(root, key) is not { } node) return 0;
+        if (node is YamlScalarNode { Value: { } text } && DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day)) return new DateTimeOffset(day.ToDateTime(TimeOnly.MinValue), TimeSpan.Zero).ToUnixTimeSeconds();
+        log($"config.yaml line {node.Start.Line}: {key} must be a day such as 2026-11-01; going on without it");
+        return 0;
     }
 
     private static HostProxy? ProxyOf(YamlMappingNode root, Action<string> log)

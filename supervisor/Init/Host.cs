@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using OsBuild.Supervisor.Clock;
+using OsBuild.Supervisor.HostUpdate;
 using OsBuild.Supervisor.Identity;
 using OsBuild.Supervisor.Linux;
 using OsBuild.Supervisor.Network;
@@ -21,7 +22,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
     private Child? _worker;
     private Watchdog? _watchdog;
     private volatile bool _stopping;
-    private string _slot = "a";
+    private TrialWatch? _trial;
 
     /// <summary>From bare kernel to engine and worker running.</summary>
     public void Start()
@@ -88,14 +89,17 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         identity.Apply("/etc", Say);
         var clean = ShutdownRecord.WasClean(last);
         _report["board"] = HostConfig.Board(Path.Combine(_paths.Boot, "image.json"));
-        _slot = line["osbuild.slot"] ?? "a";
-        _report["slot"] = _slot;
+        var slot = line["osbuild.slot"] ?? "a";
+        _report["slot"] = slot;
         _report["machineId"] = identity.MachineId;
         _report["hostName"] = identity.HostName;
         _report["lastShutdownClean"] = clean;
         _report["lastShutdown"] = last ?? "first boot";
         _report["grown"] = storage.Grown;
         _report["partitions"] = new JsonObject(storage.State.Select(s => KeyValuePair.Create(s.Key, (JsonNode?)s.Value)));
+        _trial = new TrialWatch(_paths, slot, new HostBounds(), log.Event);
+        Attempt("host update", _trial.Begin);
+        log.Heard = (name, detail) => Attempt("host update", () => _trial.Note(name, detail));
         log.Event("identity", $"{identity.HostName}, last shutdown {(clean switch { true => "clean", false => "NOT clean", null => "none: first boot" })}");
     }
 
@@ -124,7 +128,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         log.Event("children");
         KeepAlive("watchdog", FeedWatchdogAsync);
         KeepAlive("memory", MeasureAsync);
-        KeepAlive("slot", MarkGoodAsync);
+        KeepAlive("host update", WatchTrialAsync);
     }
 
     /// <summary>Time line lines of the worker go to the console as they are, the rest into the log.</summary>
@@ -199,21 +203,11 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         }
     }
 
-    /// <summary>A slot on trial is good when the engine answers and the worker has gone round for a minute without a restart.</summary>
-    private async Task MarkGoodAsync()
+    /// <summary>A host on trial proves itself, or the other one is booted.</summary>
+    private async Task WatchTrialAsync()
     {
-        var since = BootLog.Now;
-        var starts = 0;
-        var beat = "";
-        while (!_stopping)
-        {
-            await Task.Delay(5_000);
-            var now = Heartbeat.Read(_paths);
-            if (_worker!.Starts != starts || now.Length == 0 || log.Events.All(e => e.Name != "engine ready")) (starts, since, beat) = (_worker.Starts, BootLog.Now, now);
-            if (BootLog.Now - since < 60_000 || now == beat) continue;
-            if (BootCount.MarkGood(_paths.Boot, _slot)) log.Event("slot good", _slot);
-            return;
-        }
+        var bad = await _trial!.RunAsync(() => new(BootLog.Now, log.Events.Any(e => e.Name == "engine ready"), Heartbeat.Read(_paths), _worker!.Starts, null));
+        if (bad) requests.TryWrite(new ShutdownRequest(RebootKind.Restart, "the other host is booted again"));
     }
 
     /// <summary>Gives back what the boot needed and says once what is left.</summary>
@@ -240,6 +234,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         log.Event("engine stopped");
         _watchdog?.Feed();
         Attempt("processes", () => Shutdown.EndProcesses(log.Say));
+        Attempt("host update", () => _trial?.Leave());
         Attempt("state", () =>
         {
             EntropySeed.Save(_paths.State);

@@ -4,6 +4,7 @@ using OsBuild.Supervisor.Bundles;
 using OsBuild.Supervisor.Clock;
 using OsBuild.Supervisor.DeviceApi;
 using OsBuild.Supervisor.Fleet;
+using OsBuild.Supervisor.HostUpdate;
 using OsBuild.Supervisor.Init;
 using OsBuild.Supervisor.Logs;
 using OsBuild.Supervisor.Metrics;
@@ -78,12 +79,13 @@ internal static class Worker
         var compose = new ComposeWatch(paths, reconciler, log) { Yields = () => fleet is not null || local.Active };
         var device = new DeviceServer(new(paths, reconciler, config, keys, local, fleet) { Power = Power });
         var update = new SelfUpdateAgent(paths, reconciler, log);
+        var host = new HostUpdateAgent(paths, reconciler, log, () => Power(reboot: true));
         using var sampler = new Sampler(reconciler.Engine, () => reconciler.Seen?.Containers ?? [], [("data", paths.Data), ("state", paths.State), ("boot", paths.Boot)]);
         using var bundles = new BundleIntake(paths, compose, () => DateTimeOffset.UtcNow);
         var events = new EventHub();
         reconciler.History.Added += events.Observe;
         reconciler.Observed += state => events.Observe(state, DateTimeOffset.UtcNow);
-        var routes = new Routes(reconciler, compose, new Reports(paths, reconciler, update), new ServiceLogs(reconciler.Engine, places.KeptLogs), events, sampler, new Builds(reconciler.Engine), bundles, update);
+        var routes = new Routes(reconciler, compose, new Reports(paths, reconciler, update, host), new ServiceLogs(reconciler.Engine, places.KeptLogs), events, sampler, new Builds(reconciler.Engine), bundles, update, host);
         var key = AccessKey.LoadOrMake(places.StateDirectory);
         await Task.WhenAll(
             Keep("reconciler", reconciler.RunAsync, log, stop),
@@ -94,6 +96,7 @@ internal static class Worker
             Keep("device API", fleet is not null || config.DevelopmentMode ? device.RunAsync : Idle, log, stop),
             Keep("engine relay", config.DevelopmentMode ? t => EngineRelay.RunAsync(new(System.Net.IPAddress.IPv6Any, EngineRelay.Port), paths.EngineSocket, t) : Idle, log, stop),
             Keep("self-update", update.RunAsync, log, stop),
+            Keep("host update", host.RunAsync, log, stop),
             Keep("local API", new LocalApi(paths, routes, key).RunAsync, log, stop),
             Keep("network API", new NetworkApi(paths, routes, key, log).RunAsync, log, stop));
         if (!shutdown.IsCancellationRequested)

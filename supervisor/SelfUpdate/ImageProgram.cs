@@ -1,11 +1,8 @@
 using System.ComponentModel;
 using System.Diagnostics;
-using System.Formats.Tar;
 using System.Security.Cryptography;
-using Docker.DotNet.Models;
 using OsBuild.Supervisor.Engine;
 using OsBuild.Supervisor.Linux;
-using OsBuild.Supervisor.State;
 
 namespace OsBuild.Supervisor.SelfUpdate;
 
@@ -15,29 +12,26 @@ internal sealed class NoWorkerException(string sha256, string message) : Excepti
     public string Sha256 { get; } = sha256;
 }
 
-/// <summary>Gets the supervisor out of an image: the engine pulls it like any other, a container is made of it and never started, and the one file is
-/// read out of that.</summary>
+/// <summary>Gets the supervisor out of an image.</summary>
 internal sealed class ImageProgram(EngineClient engine, UpdateStore store, ArchiveIndex archives)
 {
     /// <summary>Where the program lies in the image.</summary>
     public const string PathInImage = "/supervisor";
 
-    private const string Container = "osbuild-supervisor-update";
     private static readonly TimeSpan VersionWithin = TimeSpan.FromSeconds(10);
+    private readonly ImageContent content = new(engine, archives, "osbuild-supervisor-update");
 
     /// <summary>Fetches, checks and keeps the program; on return it is on the medium.</summary>
     /// <exception cref="NoWorkerException">It is not a worker of this machine: nothing to try again.</exception>
     /// <exception cref="EngineRefusedException">The engine cannot have the image now.</exception>
     public async Task<WorkerBuild> FetchAsync(string image, string request, CancellationToken stop)
     {
-        var before = await engine.InspectImageAsync(image, stop);
-        await PullAsync(image, before is not null, stop);
-        var now = await engine.InspectImageAsync(image, stop) ?? throw new EngineRefusedException(null, $"the engine does not know {image}");
+        var (id, came) = await content.GetAsync(image, stop);
         Directory.CreateDirectory(store.Programs);
         var file = Path.Combine(store.Programs, "fetched");
         try
         {
-            var (sha256, length, header) = await ExtractAsync(now.ID, file, stop);
+            var (sha256, length, header) = await content.ReadAsync(id, open => ExtractAsync(open, file, stop), stop);
             if (ElfProgram.Fault(header, length, OwnHeader()) is { } fault) throw new NoWorkerException(sha256, $"{PathInImage} of the image: {fault}");
             var version = await VersionAsync(file, sha256, stop);
             var build = new WorkerBuild(sha256, version, image, request);
@@ -50,58 +44,30 @@ internal sealed class ImageProgram(EngineClient engine, UpdateStore store, Archi
         {
             File.Delete(file);
             // The program is all that is needed of it. What was there before is somebody's.
-            if (before?.ID != now.ID) await engine.RemoveImageAsync(now.ID, CancellationToken.None);
+            if (came) await engine.RemoveImageAsync(id, CancellationToken.None);
         }
     }
 
-    /// <summary>From an archive on the device, else from the registry; an image that is there and cannot be pulled is taken as it is.</summary>
-    private async Task PullAsync(string image, bool there, CancellationToken stop)
+    private static async Task<(string Sha256, long Length, byte[] Header)> ExtractAsync(OpenImage image, string file, CancellationToken stop)
     {
-        if (archives.Read().TryGetValue(ImageReference.Normalize(image), out var archive))
+        (string Sha256, long Length, byte[] Header)? program = null;
+        var found = await image.EachAsync(PathInImage, async (entry, content) =>
         {
-            await using var file = File.OpenRead(archive);
-            await engine.LoadAsync(file, stop);
-            return;
-        }
-
-        try
-        {
-            await engine.PullAsync(image, null, null, stop);
-        }
-        catch (Exception e) when (there && e is EngineRefusedException or EngineUnreachableException)
-        {
-        }
-    }
-
-    private async Task<(string Sha256, long Length, byte[] Header)> ExtractAsync(string imageId, string file, CancellationToken stop)
-    {
-        await engine.RemoveAsync(Container, stop); // of a fetch that was cut off
-        var id = await engine.CreateAsync(new CreateContainerParameters { Name = Container, Image = imageId, Cmd = [PathInImage] }, stop);
-        try
-        {
-            await using var archive = await engine.ReadFileAsync(id, PathInImage, stop) ?? throw new NoWorkerException("", $"the image has no {PathInImage}");
-            await using var tar = new TarReader(archive);
-            if (await tar.GetNextEntryAsync(cancellationToken: stop) is not { EntryType: TarEntryType.RegularFile or TarEntryType.V7RegularFile, DataStream: { } content } entry) throw new NoWorkerException("", $"{PathInImage} of the image is no file");
+            if (program is not null || content is null) throw new NoWorkerException("", $"{PathInImage} of the image is no file");
             if (entry.Length > ElfProgram.Largest) throw new NoWorkerException("", $"{PathInImage} of the image has {entry.Length} bytes; a worker has at most {ElfProgram.Largest >> 20} MiB");
-            return await WriteAsync(content, entry.Length, file, stop);
-        }
-        finally
-        {
-            await engine.RemoveAsync(id, CancellationToken.None);
-        }
+            program = await WriteAsync(content, file, stop);
+        }, stop);
+        return program ?? throw new NoWorkerException("", found ? $"{PathInImage} of the image is no file" : $"the image has no {PathInImage}");
     }
 
-    private static async Task<(string Sha256, long Length, byte[] Header)> WriteAsync(Stream content, long length, string file, CancellationToken stop)
+    private static async Task<(string Sha256, long Length, byte[] Header)> WriteAsync(Stream content, string file, CancellationToken stop)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var header = new MemoryStream();
         await using var to = new FileStream(file, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = (UnixFileMode)0b111_101_101 });
         var buffer = new byte[64 << 10];
-        // Not a byte further than it goes: the engine client's stream takes being asked for none at the end of the file as a broken connection.
-        for (int left = (int)length, got; left > 0; left -= got)
+        for (int got; (got = await content.ReadAsync(buffer, stop)) > 0;)
         {
-            got = await content.ReadAsync(buffer.AsMemory(0, Math.Min(left, buffer.Length)), stop);
-            if (got == 0) throw new EndOfStreamException("the engine broke off in the middle of the file");
             hash.AppendData(buffer, 0, got);
             if (header.Length < ElfProgram.HeaderLength) header.Write(buffer, 0, Math.Min(got, ElfProgram.HeaderLength - (int)header.Length));
             await to.WriteAsync(buffer.AsMemory(0, got), stop);

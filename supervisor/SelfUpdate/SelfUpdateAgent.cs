@@ -49,7 +49,7 @@ internal sealed class SelfUpdateAgent(HostPaths paths, Reconciler reconciler, IL
     {
         if (!hasStub) return "This worker was started without the stub that could try another one; under an init of the host's own start 'supervisor service' instead.";
         if (image is not (null or UpdateRecord.BuiltIn) && !ImageReference.TryParse(image, out _)) return $"'{image}' is not an image name";
-        store.Wanted = image is null ? null : (image, DateTimeOffset.UtcNow.ToString("O", CultureInfo.InvariantCulture));
+        store.Named.Value = image is null ? null : (image, DateTimeOffset.UtcNow.ToString("O", CultureInfo.InvariantCulture));
         Remember(image is null ? "leave the supervisor to config.yaml" : $"update the supervisor to {image}", by, "done");
         return null;
     }
@@ -64,7 +64,7 @@ internal sealed class SelfUpdateAgent(HostPaths paths, Reconciler reconciler, IL
 
     private (string? Image, string Request) Wanted()
     {
-        if (store.Wanted is var (image, request)) return (image, request);
+        if (store.Named.Value is var (image, request)) return (image, request);
         var written = File.GetLastWriteTimeUtc(paths.ConfigYaml);
         if (configured.Written != written) configured = (written, HostConfig.Read(paths.ConfigYaml, _ => { }).Supervisor);
         return (configured.Image, "config.yaml");

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using OsBuild.Supervisor.HostUpdate;
 using OsBuild.Supervisor.SelfUpdate;
 
 namespace OsBuild.Supervisor.State;
@@ -13,6 +14,8 @@ namespace OsBuild.Supervisor.State;
 [JsonSerializable(typeof(JournalEntry))]
 [JsonSerializable(typeof(Handover))]
 [JsonSerializable(typeof(UpdateRecord))]
+[JsonSerializable(typeof(HostRecord))]
+[JsonSerializable(typeof(HostRelease))]
 internal sealed partial class StateJson : JsonSerializerContext;
 
 /// <summary>A value of an enum by its name, as the serializer's own converter has it, which is ten times the code for each enum.</summary>
