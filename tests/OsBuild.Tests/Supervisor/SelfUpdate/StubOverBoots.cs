@@ -69,6 +69,17 @@ public sealed class StubOverBoots : StubBench
     }
 
     [Fact]
+    public async Task Every_worker_is_told_that_a_stub_started_it()
+    {
+        var stub = Start("echo \"own $OSBUILD_STUB\" >> \"$RUN/who\"; " + Beat);
+        await UntilAsync("the root's own was told", () => Who == "own 1\n");
+        stub.Worker.Stop(TimeSpan.Zero);
+        store.Save(new UpdateRecord { Good = Program("echo \"new $OSBUILD_STUB\" >> \"$RUN/who\"; " + Beat) });
+        Start();
+        await UntilAsync("the new one was told", () => Who == "own 1\nnew 1\n");
+    }
+
+    [Fact]
     public async Task A_record_that_cannot_be_read_is_none()
     {
         Directory.CreateDirectory(Path.Combine(paths.State, "supervisor", "update.a"));
