@@ -256,22 +256,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         Libc.Reboot(request.Kind);
     }
 
-    private void KeepAlive(string name, Func<Task> run) => Task.Run(async () =>
-    {
-        while (!_stopping)
-        {
-            try
-            {
-                await run();
-                return;
-            }
-            catch (Exception e) // nothing may end PID 1, and nothing it does may stop for good
-            {
-                Say($"{name}: {e}");
-                await Task.Delay(1000);
-            }
-        }
-    });
+    private void KeepAlive(string name, Func<Task> run) => Keep.AliveAsync(name, run, () => !_stopping, Say);
 
     private void Attempt(string what, Action act)
     {

@@ -15,7 +15,7 @@ internal static class Service
         var stub = new WorkerStub(paths, WorkerStub.Own(Arguments, controlGroup: ""), Arguments, new TrialBounds(), new StubVoice(Console.WriteLine, (name, detail) => Console.WriteLine($"{name}: {detail}"), Console.WriteLine));
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        _ = ConductAsync(stub);
+        _ = Keep.AliveAsync("self-update", stub.ConductAsync, () => true, Console.WriteLine);
         await stub.Worker.RunAsync();
         return 0;
 
@@ -23,23 +23,6 @@ internal static class Service
         {
             context.Cancel = true;
             _ = Task.Run(() => stub.Worker.Stop(Shutdown.WorkerBudget));
-        }
-    }
-
-    private static async Task ConductAsync(WorkerStub stub)
-    {
-        while (true)
-        {
-            try
-            {
-                await stub.ConductAsync();
-            }
-            catch (Exception e) // the worker must run on, whatever a trial meets
-            {
-                Console.WriteLine($"self-update: {e.Message}");
-            }
-
-            await Task.Delay(1000);
         }
     }
 }
