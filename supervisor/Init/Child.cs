@@ -161,7 +161,7 @@ internal sealed class Child(Func<ChildSpec> next, Action<string> log, Action<str
     /// <summary>Kills the process so that it is started again.</summary>
     public void Restart()
     {
-        if (ProcessId is > 0 and var pid) TryKill(pid, 9);
+        if (ProcessId is > 0 and var pid) TryKill(pid, Libc.SIGKILL);
     }
 
     /// <summary>Makes room for what <c>next</c> gives now: asks the process to leave (SIGUSR1), kills it when it does not, and starts the next at once.</summary>
@@ -177,10 +177,10 @@ internal sealed class Child(Func<ChildSpec> next, Action<string> log, Action<str
         try
         {
             if (process is null || process.HasExited) return;
-            TryKill(process.Id, 10);
+            TryKill(process.Id, Libc.SIGUSR1);
             if (process.WaitForExit(patience)) return;
             log($"process {process.Id} did not leave within {patience.TotalSeconds} s");
-            TryKill(process.Id, 9);
+            TryKill(process.Id, Libc.SIGKILL);
         }
         catch (InvalidOperationException)
         {
@@ -211,10 +211,10 @@ internal sealed class Child(Func<ChildSpec> next, Action<string> log, Action<str
         try
         {
             if (process is null || process.HasExited) return true;
-            TryKill(process.Id, 15);
+            TryKill(process.Id, Libc.SIGTERM);
             if (process.WaitForExit(patience)) return true;
             log($"process {process.Id} did not end within {patience.TotalSeconds} s");
-            TryKill(process.Id, 9);
+            TryKill(process.Id, Libc.SIGKILL);
             process.WaitForExit(TimeSpan.FromSeconds(5));
             return false;
         }

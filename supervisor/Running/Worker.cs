@@ -5,6 +5,7 @@ using OsBuild.Supervisor.Clock;
 using OsBuild.Supervisor.DeviceApi;
 using OsBuild.Supervisor.Fleet;
 using OsBuild.Supervisor.Init;
+using OsBuild.Supervisor.Linux;
 using OsBuild.Supervisor.Logs;
 using OsBuild.Supervisor.Metrics;
 using OsBuild.Supervisor.Network;
@@ -33,7 +34,7 @@ internal static class Worker
         using var leave = new CancellationTokenSource();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using var makeRoom = PosixSignalRegistration.Create((PosixSignal)10, Leave); // SIGUSR1
+        using var makeRoom = PosixSignalRegistration.Create((PosixSignal)Libc.SIGUSR1, Leave);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop.Token, leave.Token);
         using var lease = await Lease.TakeAsync(paths, log, end.Token);
         var host = !hostDuties ? Task.CompletedTask : Task.WhenAll(
@@ -113,7 +114,7 @@ internal static class Worker
     private static string? Power(bool reboot)
     {
         if (!File.Exists("/run/osbuild/host.json")) return "This host has an init of its own; use its poweroff or reboot";
-        Linux.Libc.Kill(1, reboot ? 15 : 12);
+        Libc.Kill(1, reboot ? Libc.SIGTERM : Libc.SIGUSR2);
         return null;
     }
 
