@@ -70,7 +70,7 @@ internal static class KernelText
         {
             var colon = line.IndexOf(':');
             var name = colon < 0 ? "" : line[..colon].Trim();
-            if (name.Length == 0 || name is "lo" || name.StartsWith("veth", StringComparison.Ordinal) || name.StartsWith("br-", StringComparison.Ordinal) || name.StartsWith("docker", StringComparison.Ordinal)) continue;
+            if (name.Length == 0 || name is "lo" || Links.IsOfContainers(name)) continue;
             var numbers = Numbers(line[(colon + 1)..]);
             if (numbers.Count >= 9) networks.Add(new(name, numbers[0], numbers[8]));
         }
@@ -102,9 +102,7 @@ internal static class HostReader
     {
         try
         {
-            return [.. Links.All()
-                .Where(i => i.NetworkInterfaceType != NetworkInterfaceType.Loopback && i.OperationalStatus == OperationalStatus.Up && !i.Name.StartsWith("veth", StringComparison.Ordinal) && !i.Name.StartsWith("br-", StringComparison.Ordinal) && !i.Name.StartsWith("docker", StringComparison.Ordinal))
-                .SelectMany(i => i.GetIPProperties().UnicastAddresses).Where(a => a.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork).Select(a => a.Address.ToString())];
+            return [.. Links.Outward().SelectMany(i => i.GetIPProperties().UnicastAddresses).Where(a => a.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork).Select(a => a.Address.ToString())];
         }
         catch (NetworkInformationException)
         {
