@@ -88,11 +88,11 @@ internal static class KernelText
 internal static class HostReader
 {
     /// <param name="disks">The places to measure, by name.</param>
-    public static HostSample Read(IReadOnlyList<(string Name, string Path)> disks)
+    /// <param name="board">What the board's sensors said last.</param>
+    public static HostSample Read(IReadOnlyList<(string Name, string Path)> disks, BoardSample board)
     {
         var (seconds, processors) = KernelText.Cpu(Text("/proc/stat"));
         var (total, used) = KernelText.Memory(Text("/proc/meminfo"));
-        var board = BoardSensors.Read();
         return new(KernelText.First(Text("/proc/uptime")), seconds, processors, KernelText.First(Text("/proc/loadavg")), total, used,
             [.. disks.Select(d => Disk(d.Name, d.Path)).OfType<DiskSample>()], board.Temperatures, KernelText.Networks(Text("/proc/net/dev"))) { Undervolted = board.Undervolted };
     }

@@ -79,7 +79,7 @@ internal static class Worker
         var compose = new ComposeWatch(paths, reconciler, log) { Yields = () => fleet is not null || local.Active };
         var device = new DeviceServer(new(paths, reconciler, config, keys, local, fleet) { Power = Power });
         var update = new SelfUpdateAgent(paths, reconciler, log);
-        using var sampler = new Sampler(reconciler.Engine, () => reconciler.Seen?.Containers ?? [], [("data", paths.Data), ("state", paths.State), ("boot", paths.Boot)]);
+        using var sampler = new Sampler(reconciler.Engine, () => reconciler.Seen?.Containers ?? [], [("data", paths.Data), ("state", paths.State), ("boot", paths.Boot)], () => board.Last);
         using var bundles = new BundleIntake(paths, compose, () => DateTimeOffset.UtcNow);
         var events = new EventHub();
         reconciler.History.Added += events.Observe;
