@@ -77,7 +77,7 @@ internal static class Worker
         local.Resume();
         // One master at a time: a push while it lasts, else the fleet when there is one, else the compose file.
         var compose = new ComposeWatch(paths, reconciler, log) { Yields = () => fleet is not null || local.Active };
-        var device = new DeviceServer(new(paths, reconciler, config, keys, local, fleet) { Power = Power });
+        var device = new DeviceServer(new(paths, reconciler, config, keys, local, fleet) { Power = Power }, log);
         var update = new SelfUpdateAgent(paths, reconciler, log);
         using var sampler = new Sampler(reconciler.Engine, () => reconciler.Seen?.Containers ?? [], [("data", paths.Data), ("state", paths.State), ("boot", paths.Boot)], () => board.Last);
         using var bundles = new BundleIntake(paths, compose, () => DateTimeOffset.UtcNow);
@@ -95,7 +95,7 @@ internal static class Worker
             Keep("device API", fleet is not null || config.DevelopmentMode ? device.RunAsync : Idle, log, stop),
             Keep("engine relay", config.DevelopmentMode ? t => EngineRelay.RunAsync(new(System.Net.IPAddress.IPv6Any, EngineRelay.Port), paths.EngineSocket, t) : Idle, log, stop),
             Keep("self-update", update.RunAsync, log, stop),
-            Keep("local API", new LocalApi(paths, routes, key).RunAsync, log, stop),
+            Keep("local API", new LocalApi(paths, routes, key, log).RunAsync, log, stop),
             Keep("network API", new NetworkApi(paths, routes, key, log).RunAsync, log, stop));
         if (!shutdown.IsCancellationRequested)
         {

@@ -64,7 +64,7 @@ public abstract class StubBench : IAsyncDisposable
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(paths.ApiSocket));
         listener.Listen(4);
-        _ = new HttpServer((_, _) => Task.FromResult(HttpAnswer.Text(200, "OK"))).ListenAsync(listener, stop.Token);
+        _ = new HttpServer((_, _) => Task.FromResult(HttpAnswer.Text(200, "OK")), Serilog.Core.Logger.None).ListenAsync(listener, stop.Token);
     }
 
     private protected async Task<UpdateRecord> VerdictAsync()
