@@ -34,6 +34,9 @@ internal sealed class Child(Func<ChildSpec> next, Action<string> log, Action<str
     /// <summary>Told how long each process ran, in milliseconds, and how it ended, before the next is started; not when it was asked to make room.</summary>
     public Action<long, string>? Ended { get; init; }
 
+    /// <summary>How long to wait before the next start, by how often it failed in a row.</summary>
+    public Func<int, TimeSpan> Pause { get; init; } = RestartDelay.After;
+
     /// <summary>Id of the running process, or 0.</summary>
     public int ProcessId
     {
@@ -74,7 +77,7 @@ internal sealed class Child(Func<ChildSpec> next, Action<string> log, Action<str
 
             Ended?.Invoke(BootLog.Now - started, end);
             failures = BootLog.Now - started > 60_000 ? 0 : failures + 1;
-            var delay = RestartDelay.After(failures);
+            var delay = Pause(failures);
             log($"{spec.Name} is started again in {delay.TotalSeconds} s");
             await Task.Delay(delay);
         }

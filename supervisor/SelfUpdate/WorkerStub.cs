@@ -43,13 +43,13 @@ internal sealed class WorkerStub
     /// <param name="paths">Where the host is.</param>
     /// <param name="own">The root's own worker.</param>
     /// <param name="arguments">What any other worker is started with.</param>
-    /// <param name="bounds">What a worker on trial may take.</param>
+    /// <param name="bounds">What a worker may take.</param>
     /// <param name="voice">Where to tell what happens.</param>
     public WorkerStub(HostPaths paths, ChildSpec own, IReadOnlyList<string> arguments, TrialBounds bounds, StubVoice voice)
     {
         (this.paths, this.arguments, this.bounds, this.voice, store) = (paths, arguments, bounds, voice, new UpdateStore(paths));
         this.own = own with { Environment = new Dictionary<string, string>(own.Environment) { [Variable] = "1" } };
-        Worker = new Child(Next, voice.Say, Hear) { Ended = OnEnded };
+        Worker = new Child(Next, voice.Say, Hear) { Ended = OnEnded, Pause = bounds.Pause };
     }
 
     /// <summary>The root's own worker: this very program.</summary>
