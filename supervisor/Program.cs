@@ -17,8 +17,8 @@ return args switch
     // Under another init, which does network and time itself.
     ["worker", "--containers-only"] => await Worker.RunAsync(HostPaths.FromEnvironment(), hostDuties: false),
     ["bundle", .. var rest] => await BundleCommand.RunAsync(rest, Console.Out, Console.Error),
-    ["poweroff"] => Ask(12),
-    ["reboot"] => Ask(15),
+    ["poweroff"] => Ask(Libc.SIGUSR2),
+    ["reboot"] => Ask(Libc.SIGTERM),
     [var verb, ..] when Cli.Verbs.Contains(verb) => await Cli.RunAsync(args, HostPaths.FromEnvironment(), Console.Out, Console.Error),
     _ => Usage(),
 };

@@ -12,6 +12,7 @@ internal static class CliText
         var text = new StringBuilder();
         List<string[]> facts = [["device", string.Join("  ", ((string?[])[Of(report.Host, "hostName") ?? report.Name, Of(report.Host, "board"), Of(report.Host, "slot") is { } slot ? $"slot {slot}" : null, string.Join(", ", report.Addresses)]).Where(f => f?.Length > 0))]];
         if (Of(report.Host, "lastShutdown") is { } last) facts.Add(["last stop", last + (Of(report.Host, "lastShutdownClean") == "false" ? " (not clean)" : "")]);
+        if (Host(report.HostUpdate) is { Length: > 0 } host) facts.Add(["host", host.TrimStart()]);
         facts.Add(["supervisor", report.Version + Update(report.Supervisor)]);
         facts.Add(["engine", report.Engine.Up ? $"{report.Engine.Version} (API {report.Engine.ApiVersion})" : "does not answer"]);
         foreach (var release in report.Releases) facts.Add(["app", $"{release.App}  {(release.Commit.Length > 0 ? release.Commit : release.Fingerprint)}  {release.State}{(release.Reason is null ? "" : $": {release.Reason}; the last good one runs")}"]);

@@ -2,13 +2,14 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Serilog;
 
 namespace OsBuild.Supervisor.Api;
 
 /// <summary>HTTP/1.1 in the small: bounded requests, keep-alive, chunked streams. ASP.NET would double the supervisor.</summary>
 /// <remarks>Nobody can hold it up: heads, bodies and every write have a time, connections are counted in all and per address, and a gate decides
 /// on the head alone, before a byte of the body is read.</remarks>
-internal sealed class HttpServer(Func<HttpRequest, CancellationToken, Task<HttpAnswer>> handle, int maxBody = 10 << 20)
+internal sealed class HttpServer(Func<HttpRequest, CancellationToken, Task<HttpAnswer>> handle, ILogger log, int maxBody = 10 << 20)
 {
     private const int MaxConnections = 64;
     private const int MaxPerAddress = 32;
@@ -82,13 +83,15 @@ internal sealed class HttpServer(Func<HttpRequest, CancellationToken, Task<HttpA
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var (keep, watch) = (false, true);
+        HttpRequest? asked = null;
         HttpAnswer answer;
         try
         {
             limit.CancelAfter(HeadTime);
-            if (await reader.HeadAsync(limit.Token) is not { } request) return false;
-            request = request with { From = from };
-            answer = Gate(request) ?? await TakeAsync(request);
+            asked = await reader.HeadAsync(limit.Token);
+            if (asked is null) return false;
+            asked = asked with { From = from };
+            answer = Gate(asked) ?? await TakeAsync(asked);
         }
         catch (BadRequestException e)
         {
@@ -96,10 +99,19 @@ internal sealed class HttpServer(Func<HttpRequest, CancellationToken, Task<HttpA
         }
         catch (Exception e) when (e is not (OperationCanceledException or IOException))
         {
+            Tell(asked, e);
             answer = HttpAnswer.Text(500, e.Message + "\n");
         }
 
-        return await AnswerAsync(stream, answer, keep && answer.Stream is null, watch, stop);
+        try
+        {
+            return await AnswerAsync(stream, answer, keep && answer.Stream is null, watch, stop);
+        }
+        catch (Exception e) when (e is not (OperationCanceledException or IOException or SocketException or ObjectDisposedException))
+        {
+            Tell(asked, e); // in the middle of a stream nothing can be answered any more
+            return false;
+        }
 
         async Task<HttpAnswer> TakeAsync(HttpRequest request)
         {
@@ -117,6 +129,12 @@ internal sealed class HttpServer(Func<HttpRequest, CancellationToken, Task<HttpA
             return await handle(request, stop);
         }
     }
+
+    /// <summary>Method and path are the client's: what could end the line is escaped. The query may hold a key and is left out.</summary>
+    private void Tell(HttpRequest? request, Exception fault) =>
+        log.Error(fault, "{Method} {Path} failed", Escape(request?.Method), Escape(request?.Path));
+
+    private static string Escape(string? text) => Uri.EscapeDataString(text ?? "?").Replace("%2F", "/", StringComparison.Ordinal);
 
     private static async Task<bool> AnswerAsync(NetworkStream stream, HttpAnswer answer, bool keep, bool watch, CancellationToken stop)
     {

@@ -7,7 +7,7 @@ using Serilog;
 namespace OsBuild.Supervisor.Api;
 
 /// <summary>The API on a unix socket: only root on the device reaches it, so the socket is the key. It is also where the key is shown.</summary>
-internal sealed class LocalApi(HostPaths paths, Routes routes, AccessKey key)
+internal sealed class LocalApi(HostPaths paths, Routes routes, AccessKey key, ILogger log)
 {
     public async Task RunAsync(CancellationToken stop)
     {
@@ -16,7 +16,7 @@ internal sealed class LocalApi(HostPaths paths, Routes routes, AccessKey key)
         listener.Bind(new UnixDomainSocketEndPoint(paths.ApiSocket));
         if (OperatingSystem.IsLinux()) File.SetUnixFileMode(paths.ApiSocket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         listener.Listen(16);
-        await new HttpServer(HandleAsync) { Streams = Routes.Streams }.ListenAsync(listener, stop);
+        await new HttpServer(HandleAsync, log) { Streams = Routes.Streams }.ListenAsync(listener, stop);
     }
 
     private async Task<HttpAnswer> HandleAsync(HttpRequest request, CancellationToken stop)
@@ -41,7 +41,7 @@ internal sealed class NetworkApi(HostPaths paths, Routes routes, AccessKey key, 
         log.Information("the API and the page are on port {Port}", port);
         // On the console of a board the key is for whoever stands before it.
         if (File.Exists(Path.Combine(paths.Run, "host.json"))) HostEvent.Report("page", $"port {port}, key {key.Text}");
-        await new HttpServer(HandleAsync) { Streams = Routes.Streams, Gate = request => Gatekeeper.Look(request, key, DateTimeOffset.UtcNow) }.ListenAsync(listener, stop);
+        await new HttpServer(HandleAsync, log) { Streams = Routes.Streams, Gate = request => Gatekeeper.Look(request, key, DateTimeOffset.UtcNow) }.ListenAsync(listener, stop);
     }
 
     private async Task<HttpAnswer> HandleAsync(HttpRequest request, CancellationToken stop)

@@ -11,11 +11,14 @@ namespace OsBuild.Supervisor.Bundles;
 /// a compose file with what it needs, and <c>apps/</c> with the images (<c>docker save</c>).</summary>
 internal static class BundleCommand
 {
-    public const string Usage = """
+    /// <summary>The command that makes a key, up to the name of its file.</summary>
+    private const string MakeKey = "openssl ecparam -name prime256v1 -genkey -noout -out";
+
+    public const string Usage = $"""
         usage: supervisor bundle DIR --key FILE --output FILE [--sequence N] [--valid-until DATE] [--for NAME ...]
 
           DIR                  compose.yaml, .env and the files they name, and apps/*.tar made with docker save
-          --key FILE           the private key: openssl ecparam -name prime256v1 -genkey -noout -out FILE
+          --key FILE           the private key: {MakeKey} FILE
           --sequence N         grows with every bundle; seconds since 1970 when it is not given
           --valid-until DATE   2027-01-31 or 2027-01-31T12:00:00Z
           --for NAME           only for the device with this host name, machine id or board; may be given again
@@ -26,9 +29,7 @@ internal static class BundleCommand
         try
         {
             var options = Options.Parse(args, DateTimeOffset.UtcNow);
-            using var key = ECDsa.Create();
-            key.ImportFromPem(await File.ReadAllTextAsync(options.Key));
-            if (key.KeySize != 256) throw new FormatException($"{options.Key} is no key of the curve P-256; make one: openssl ecparam -name prime256v1 -genkey -noout -out FILE");
+            using var key = await ReadKeyAsync(options.Key);
             var manifest = await WriteAsync(options, key, errors);
             await output.WriteLineAsync($"{options.Output}: {manifest.App}, number {manifest.Sequence}, {manifest.Files.Count - 1} archives, {manifest.Files.Sum(f => f.Size) >> 20} MiB");
             await output.WriteLineAsync($"devices take it with this line in config.yaml:\nbundle-keys: [{Convert.ToBase64String(key.ExportSubjectPublicKeyInfo())}]");
@@ -36,8 +37,26 @@ internal static class BundleCommand
         }
         catch (Exception e) when (e is FormatException or ArgumentException or CryptographicException or IOException or UnauthorizedAccessException)
         {
-            await errors.WriteLineAsync(e is CryptographicException or ArgumentException ? $"the key cannot be used: {e.Message}" : e.Message);
+            await errors.WriteLineAsync(e.Message);
             return 2;
+        }
+    }
+
+    /// <exception cref="FormatException">There is no key that can sign a bundle; it says how to make one.</exception>
+    private static async Task<ECDsa> ReadKeyAsync(string file)
+    {
+        var key = ECDsa.Create();
+        try
+        {
+            key.ImportFromPem(await File.ReadAllTextAsync(file));
+            return key.KeySize == 256 ? key : throw new FormatException($"{file} is no key of the curve P-256; make one: {MakeKey} FILE");
+        }
+        catch (Exception e)
+        {
+            key.Dispose();
+            if (e is FileNotFoundException or DirectoryNotFoundException) throw new FormatException($"there is no key {file}; make one: {MakeKey} {file}");
+            if (e is CryptographicException or ArgumentException) throw new FormatException($"the key {file} cannot be used ({e.Message}); make one: {MakeKey} FILE");
+            throw;
         }
     }
 

@@ -9,6 +9,7 @@ using OsBuild.Supervisor.Fleet;
 using OsBuild.Supervisor.Planning;
 using OsBuild.Supervisor.Running;
 using OsBuild.Supervisor.State;
+using Serilog;
 
 namespace OsBuild.Supervisor.DeviceApi;
 
@@ -21,7 +22,7 @@ internal sealed record DeviceParts(HostPaths Paths, Reconciler Reconciler, Fleet
 
 /// <summary>balena's device API, versions 1 and 2, on TCP: for services, for the fleet's tunnel and for the balena CLI. Every call but the two that
 /// say "I am here" needs a key, except on a device that is explicitly in development mode.</summary>
-internal sealed partial class DeviceServer(DeviceParts parts)
+internal sealed partial class DeviceServer(DeviceParts parts, ILogger log)
 {
     /// <summary>A pushed target has some kilobytes.</summary>
     private const int MaxBody = 1 << 20;
@@ -41,7 +42,7 @@ internal sealed partial class DeviceServer(DeviceParts parts)
         listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
         listener.Bind(new IPEndPoint(IPAddress.IPv6Any, parts.Config.ListenPort));
         listener.Listen(32);
-        await new HttpServer(HandleAsync, MaxBody) { Gate = request => IsLifeSign(request) || CallerOf(request) is not null ? null : Refuse() }.ListenAsync(listener, stop);
+        await new HttpServer(HandleAsync, log, MaxBody) { Gate = request => IsLifeSign(request) || CallerOf(request) is not null ? null : Refuse() }.ListenAsync(listener, stop);
     }
 
     public async Task<HttpAnswer> HandleAsync(HttpRequest request, CancellationToken stop)

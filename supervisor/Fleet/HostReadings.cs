@@ -33,13 +33,12 @@ internal sealed class HostReadings(HostPaths paths)
     /// <summary>What a uuid is made from: the device's own id, or that of the system it runs under.</summary>
     public string MachineId() => new[] { Path.Combine(paths.State, "machine-id"), "/etc/machine-id" }.Select(Text).FirstOrDefault(t => t.Length > 0) ?? Environment.MachineName;
 
-    /// <summary>The addresses by which others on the network reach the device; not those of its containers' bridges.</summary>
+    /// <summary>The addresses by which others on the network reach the device.</summary>
     public static HostAddresses Addresses()
     {
         try
         {
-            var links = Links.All().Where(l => l.OperationalStatus == OperationalStatus.Up && l.NetworkInterfaceType != NetworkInterfaceType.Loopback
-                && Directory.Exists($"/sys/class/net/{l.Name}") && !Directory.Exists($"/sys/class/net/{l.Name}/bridge") && !l.Name.StartsWith("veth", StringComparison.Ordinal)).ToList();
+            var links = Links.Outward();
             var ips = links.SelectMany(l => l.GetIPProperties().UnicastAddresses).Where(a => a.Address.AddressFamily == AddressFamily.InterNetwork || a.Address is { AddressFamily: AddressFamily.InterNetworkV6, IsIPv6LinkLocal: false }).Select(a => a.Address.ToString());
             var macs = links.Select(l => string.Join(':', l.GetPhysicalAddress().GetAddressBytes().Select(b => b.ToString("X2", CultureInfo.InvariantCulture)))).Where(m => m.Length == 17);
             return new(string.Join(' ', ips), string.Join(' ', macs));

@@ -20,12 +20,16 @@ internal sealed class BootLog(Action<string> write)
         }
     }
 
+    /// <summary>Told of every event: name and detail.</summary>
+    public Action<string, string>? Heard { get; set; }
+
     /// <summary>An event of the boot's time line.</summary>
     public void Event(string name, string detail = "")
     {
         var now = Now;
         lock (_lock) _events.Add((name, now));
         Line(now, detail.Length == 0 ? name : $"{name}: {detail}");
+        Heard?.Invoke(name, detail);
     }
 
     public void Say(string text) => Line(Now, text);

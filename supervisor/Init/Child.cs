@@ -34,6 +34,9 @@ internal sealed class Child(Func<ChildSpec> next, Action<string> log, Action<str
     /// <summary>Told how long each process ran, in milliseconds, and how it ended, before the next is started; not when it was asked to make room.</summary>
     public Action<long, string>? Ended { get; init; }
 
+    /// <summary>How long to wait before the next start, by how often it failed in a row.</summary>
+    public Func<int, TimeSpan> Pause { get; init; } = RestartDelay.After;
+
     /// <summary>Id of the running process, or 0.</summary>
     public int ProcessId
     {
@@ -74,7 +77,7 @@ internal sealed class Child(Func<ChildSpec> next, Action<string> log, Action<str
 
             Ended?.Invoke(BootLog.Now - started, end);
             failures = BootLog.Now - started > 60_000 ? 0 : failures + 1;
-            var delay = RestartDelay.After(failures);
+            var delay = Pause(failures);
             log($"{spec.Name} is started again in {delay.TotalSeconds} s");
             await Task.Delay(delay);
         }
@@ -161,7 +164,7 @@ internal sealed class Child(Func<ChildSpec> next, Action<string> log, Action<str
     /// <summary>Kills the process so that it is started again.</summary>
     public void Restart()
     {
-        if (ProcessId is > 0 and var pid) TryKill(pid, 9);
+        if (ProcessId is > 0 and var pid) TryKill(pid, Libc.SIGKILL);
     }
 
     /// <summary>Makes room for what <c>next</c> gives now: asks the process to leave (SIGUSR1), kills it when it does not, and starts the next at once.</summary>
@@ -177,10 +180,10 @@ internal sealed class Child(Func<ChildSpec> next, Action<string> log, Action<str
         try
         {
             if (process is null || process.HasExited) return;
-            TryKill(process.Id, 10);
+            TryKill(process.Id, Libc.SIGUSR1);
             if (process.WaitForExit(patience)) return;
             log($"process {process.Id} did not leave within {patience.TotalSeconds} s");
-            TryKill(process.Id, 9);
+            TryKill(process.Id, Libc.SIGKILL);
         }
         catch (InvalidOperationException)
         {
@@ -211,10 +214,10 @@ internal sealed class Child(Func<ChildSpec> next, Action<string> log, Action<str
         try
         {
             if (process is null || process.HasExited) return true;
-            TryKill(process.Id, 15);
+            TryKill(process.Id, Libc.SIGTERM);
             if (process.WaitForExit(patience)) return true;
             log($"process {process.Id} did not end within {patience.TotalSeconds} s");
-            TryKill(process.Id, 9);
+            TryKill(process.Id, Libc.SIGKILL);
             process.WaitForExit(TimeSpan.FromSeconds(5));
             return false;
         }

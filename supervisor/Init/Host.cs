@@ -109,8 +109,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         var path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" + (Modprobe.IsOurs ? $":{Modprobe.Directory}" : "");
         Environment.SetEnvironmentVariable("PATH", path);
         Environment.SetEnvironmentVariable("HOME", "/root");
-        var workerSpec = new ChildSpec("worker", Environment.ProcessPath ?? PidOne.Program, ["worker"], OomScore: -800, "supervisor", new Dictionary<string, string> { [WorkerStub.Variable] = "1" });
-        var stub = new WorkerStub(_paths, workerSpec, ["worker"], new TrialBounds(), new StubVoice(Say, log.Event, WorkerSays));
+        var stub = new WorkerStub(_paths, WorkerStub.Own(["worker"], "supervisor"), ["worker"], new TrialBounds(), new StubVoice(Say, log.Event, WorkerSays));
         _worker = stub.Worker;
         KeepAlive("worker", _worker.RunAsync);
         KeepAlive("self-update", stub.ConductAsync);
@@ -252,22 +251,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         Libc.Reboot(request.Kind);
     }
 
-    private void KeepAlive(string name, Func<Task> run) => Task.Run(async () =>
-    {
-        while (!_stopping)
-        {
-            try
-            {
-                await run();
-                return;
-            }
-            catch (Exception e) // nothing may end PID 1, and nothing it does may stop for good
-            {
-                Say($"{name}: {e}");
-                await Task.Delay(1000);
-            }
-        }
-    });
+    private void KeepAlive(string name, Func<Task> run) => Keep.AliveAsync(name, run, () => !_stopping, Say);
 
     private void Attempt(string what, Action act)
     {

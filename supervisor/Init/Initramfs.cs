@@ -109,7 +109,7 @@ internal static class Initramfs
 
     private static void SwitchRoot(string init)
     {
-        Libc.DefaultSignal(13); // SIGPIPE: .NET ignores it, and ignored signals pass through an exec
+        Libc.DefaultSignal(Libc.SIGPIPE); // .NET ignores it, and ignored signals pass through an exec
         Empty(new DirectoryInfo("/"), "/sysroot"); // gives the memory of the initramfs back
         Libc.ChangeDirectory("/sysroot");
         Libc.Mount(".", "/", null, Libc.MsMove, null);

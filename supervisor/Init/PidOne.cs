@@ -42,6 +42,7 @@ internal static class PidOne
     private static void GiveUp(BootLog log, Exception why)
     {
         log.Say(why is BootFailedException ? $"boot failed: {why.Message}" : $"boot failed: {why}");
+        log.Heard?.Invoke("boot failed", why.Message);
         log.Say("restarting in 10 s");
         Thread.Sleep(10_000);
         Libc.Sync();
@@ -62,11 +63,11 @@ internal sealed record ShutdownRequest(RebootKind Kind, string Reason)
     /// <summary>The signals of busybox' init, so that its poweroff, reboot and halt work too; SIGINT is ctrl-alt-del, SIGPWR a power supply.</summary>
     public static readonly IReadOnlyList<(int Signal, ShutdownRequest Request)> Signals =
     [
-        (15, new(RebootKind.Restart, "SIGTERM")),
-        (2, new(RebootKind.Restart, "ctrl-alt-del")),
-        (10, new(RebootKind.Halt, "SIGUSR1")),
-        (12, new(RebootKind.PowerOff, "SIGUSR2")),
-        (30, new(RebootKind.PowerOff, "SIGPWR")),
+        (Libc.SIGTERM, new(RebootKind.Restart, "SIGTERM")),
+        (Libc.SIGINT, new(RebootKind.Restart, "ctrl-alt-del")),
+        (Libc.SIGUSR1, new(RebootKind.Halt, "SIGUSR1")),
+        (Libc.SIGUSR2, new(RebootKind.PowerOff, "SIGUSR2")),
+        (Libc.SIGPWR, new(RebootKind.PowerOff, "SIGPWR")),
     ];
 
     public static IReadOnlyList<PosixSignalRegistration> Listen(ChannelWriter<ShutdownRequest> to) =>

@@ -26,10 +26,10 @@ internal static class Shutdown
     /// <summary>Ends every process but this one.</summary>
     public static void EndProcesses(Action<string> log)
     {
-        Signal(15);
+        Signal(Libc.SIGTERM);
         if (WaitForNone(TimeSpan.FromSeconds(8))) return;
         log($"ending by force: {string.Join(", ", Others().Select(Name))}");
-        Signal(9);
+        Signal(Libc.SIGKILL);
         WaitForNone(TimeSpan.FromSeconds(5));
     }
 

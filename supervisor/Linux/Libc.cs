@@ -21,6 +21,9 @@ internal static unsafe partial class Libc
 {
     public const int ENOENT = 2, EINTR = 4, EAGAIN = 11, EBUSY = 16, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38, ENOBUFS = 105;
 
+    // include/uapi/asm-generic/signal.h; the same on every architecture .NET runs on
+    public const int SIGINT = 2, SIGKILL = 9, SIGUSR1 = 10, SIGUSR2 = 12, SIGPIPE = 13, SIGTERM = 15, SIGPWR = 30;
+
     // include/uapi/linux/mount.h
     public const ulong MsRdOnly = 1, MsNoSuid = 2, MsNoDev = 4, MsNoExec = 8, MsRemount = 32, MsNoAtime = 1024, MsMove = 8192, MsRec = 16384,
         MsBind = 4096, MsShared = 1 << 20, MsPrivate = 1 << 18, MsStrictAtime = 1 << 24;

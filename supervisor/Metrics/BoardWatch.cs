@@ -9,6 +9,9 @@ internal sealed class BoardWatch(Reconciler reconciler, string sys = "/sys")
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
+    /// <summary>What the sensors said at the last look; nothing before the first.</summary>
+    public BoardSample Last { get; private set; } = new([], null);
+
     /// <summary>What was wrong lately.</summary>
     public BoardWarnings Now { get; private set; } = new();
 
@@ -22,7 +25,8 @@ internal sealed class BoardWatch(Reconciler reconciler, string sys = "/sys")
     /// <summary>One look at the sensors.</summary>
     public void Look()
     {
-        Now = Now.After(BoardSensors.Read(sys), reconciler.Now);
+        Last = BoardSensors.Read(sys);
+        Now = Now.After(Last, reconciler.Now);
         reconciler.Report("power", Now.Power);
         reconciler.Report("temperature", Now.Heat);
     }

@@ -70,7 +70,7 @@ internal static class KernelText
         {
             var colon = line.IndexOf(':');
             var name = colon < 0 ? "" : line[..colon].Trim();
-            if (name.Length == 0 || name is "lo" || name.StartsWith("veth", StringComparison.Ordinal) || name.StartsWith("br-", StringComparison.Ordinal) || name.StartsWith("docker", StringComparison.Ordinal)) continue;
+            if (name.Length == 0 || name is "lo" || Links.IsOfContainers(name)) continue;
             var numbers = Numbers(line[(colon + 1)..]);
             if (numbers.Count >= 9) networks.Add(new(name, numbers[0], numbers[8]));
         }
@@ -88,11 +88,11 @@ internal static class KernelText
 internal static class HostReader
 {
     /// <param name="disks">The places to measure, by name.</param>
-    public static HostSample Read(IReadOnlyList<(string Name, string Path)> disks)
+    /// <param name="board">What the board's sensors said last.</param>
+    public static HostSample Read(IReadOnlyList<(string Name, string Path)> disks, BoardSample board)
     {
         var (seconds, processors) = KernelText.Cpu(Text("/proc/stat"));
         var (total, used) = KernelText.Memory(Text("/proc/meminfo"));
-        var board = BoardSensors.Read();
         return new(KernelText.First(Text("/proc/uptime")), seconds, processors, KernelText.First(Text("/proc/loadavg")), total, used,
             [.. disks.Select(d => Disk(d.Name, d.Path)).OfType<DiskSample>()], board.Temperatures, KernelText.Networks(Text("/proc/net/dev"))) { Undervolted = board.Undervolted };
     }
@@ -102,9 +102,7 @@ internal static class HostReader
     {
         try
         {
-            return [.. Links.All()
-                .Where(i => i.NetworkInterfaceType != NetworkInterfaceType.Loopback && i.OperationalStatus == OperationalStatus.Up && !i.Name.StartsWith("veth", StringComparison.Ordinal) && !i.Name.StartsWith("br-", StringComparison.Ordinal) && !i.Name.StartsWith("docker", StringComparison.Ordinal))
-                .SelectMany(i => i.GetIPProperties().UnicastAddresses).Where(a => a.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork).Select(a => a.Address.ToString())];
+            return [.. Links.Outward().SelectMany(i => i.GetIPProperties().UnicastAddresses).Where(a => a.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork).Select(a => a.Address.ToString())];
         }
         catch (NetworkInformationException)
         {

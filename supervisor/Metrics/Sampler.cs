@@ -11,7 +11,7 @@ internal sealed record ServiceSample(string App, string Service, string Containe
 internal sealed record Sample(string At, HostSample Host, List<ServiceSample> Services, long SupervisorMemory);
 
 /// <summary>Takes samples when somebody asks, at most one a second however many ask: a device nobody looks at measures nothing.</summary>
-internal sealed class Sampler(EngineClient engine, Func<List<ContainerState>> containers, IReadOnlyList<(string Name, string Path)> disks) : IDisposable
+internal sealed class Sampler(EngineClient engine, Func<List<ContainerState>> containers, IReadOnlyList<(string Name, string Path)> disks, Func<BoardSample> board) : IDisposable
 {
     private const int AtOnce = 4;
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(1);
@@ -28,7 +28,7 @@ internal sealed class Sampler(EngineClient engine, Func<List<ContainerState>> co
             if (last is not null && Stopwatch.GetElapsedTime(taken) < Fresh) return last;
             var services = new List<ServiceSample>();
             foreach (var group in containers().OrderBy(c => c.Key, StringComparer.Ordinal).Chunk(AtOnce)) services.AddRange(await Task.WhenAll(group.Select(c => OneAsync(c, stop))));
-            last = new(DateTime.UtcNow.ToString("O"), HostReader.Read(disks), services, Environment.WorkingSet);
+            last = new(DateTime.UtcNow.ToString("O"), HostReader.Read(disks, board()), services, Environment.WorkingSet);
             taken = Stopwatch.GetTimestamp();
             return last;
         }

@@ -35,6 +35,14 @@ internal static class Links
         return [];
     }
 
+    /// <summary>The interfaces by which others reach the device: those that are up, without the loopback and what leads to containers alone.</summary>
+    public static IReadOnlyList<NetworkInterface> Outward() =>
+        [.. All().Where(l => l.OperationalStatus == OperationalStatus.Up && l.NetworkInterfaceType != NetworkInterfaceType.Loopback && !IsOfContainers(l.Name))];
+
+    /// <summary>True for an interface the engine made: its bridges (a bridge of the host's own may be how the device is reached), and the host's ends of
+    /// containers' interfaces. Pure.</summary>
+    public static bool IsOfContainers(string name) => Array.Exists((string[])["veth", "br-", "docker", "balena"], start => name.StartsWith(start, StringComparison.Ordinal));
+
     public static void BringUpLoopback()
     {
         using var netlink = new RouteSocket();

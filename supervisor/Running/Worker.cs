@@ -6,6 +6,7 @@ using OsBuild.Supervisor.DeviceApi;
 using OsBuild.Supervisor.Fleet;
 using OsBuild.Supervisor.HostUpdate;
 using OsBuild.Supervisor.Init;
+using OsBuild.Supervisor.Linux;
 using OsBuild.Supervisor.Logs;
 using OsBuild.Supervisor.Metrics;
 using OsBuild.Supervisor.Network;
@@ -34,7 +35,7 @@ internal static class Worker
         using var leave = new CancellationTokenSource();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using var makeRoom = PosixSignalRegistration.Create((PosixSignal)10, Leave); // SIGUSR1
+        using var makeRoom = PosixSignalRegistration.Create((PosixSignal)Libc.SIGUSR1, Leave);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop.Token, leave.Token);
         using var lease = await Lease.TakeAsync(paths, log, end.Token);
         var host = !hostDuties ? Task.CompletedTask : Task.WhenAll(
@@ -77,10 +78,10 @@ internal static class Worker
         local.Resume();
         // One master at a time: a push while it lasts, else the fleet when there is one, else the compose file.
         var compose = new ComposeWatch(paths, reconciler, log) { Yields = () => fleet is not null || local.Active };
-        var device = new DeviceServer(new(paths, reconciler, config, keys, local, fleet) { Power = Power });
+        var device = new DeviceServer(new(paths, reconciler, config, keys, local, fleet) { Power = Power }, log);
         var update = new SelfUpdateAgent(paths, reconciler, log);
         var host = new HostUpdateAgent(paths, reconciler, log, () => Power(reboot: true));
-        using var sampler = new Sampler(reconciler.Engine, () => reconciler.Seen?.Containers ?? [], [("data", paths.Data), ("state", paths.State), ("boot", paths.Boot)]);
+        using var sampler = new Sampler(reconciler.Engine, () => reconciler.Seen?.Containers ?? [], [("data", paths.Data), ("state", paths.State), ("boot", paths.Boot)], () => board.Last);
         using var bundles = new BundleIntake(paths, compose, () => DateTimeOffset.UtcNow);
         var events = new EventHub();
         reconciler.History.Added += events.Observe;
@@ -97,7 +98,7 @@ internal static class Worker
             Keep("engine relay", config.DevelopmentMode ? t => EngineRelay.RunAsync(new(System.Net.IPAddress.IPv6Any, EngineRelay.Port), paths.EngineSocket, t) : Idle, log, stop),
             Keep("self-update", update.RunAsync, log, stop),
             Keep("host update", host.RunAsync, log, stop),
-            Keep("local API", new LocalApi(paths, routes, key).RunAsync, log, stop),
+            Keep("local API", new LocalApi(paths, routes, key, log).RunAsync, log, stop),
             Keep("network API", new NetworkApi(paths, routes, key, log).RunAsync, log, stop));
         if (!shutdown.IsCancellationRequested)
         {
@@ -116,7 +117,7 @@ internal static class Worker
     private static string? Power(bool reboot)
     {
         if (!File.Exists("/run/osbuild/host.json")) return "This host has an init of its own; use its poweroff or reboot";
-        Linux.Libc.Kill(1, reboot ? 15 : 12);
+        Libc.Kill(1, reboot ? Libc.SIGTERM : Libc.SIGUSR2);
         return null;
     }
 

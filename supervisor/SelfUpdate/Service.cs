@@ -12,11 +12,10 @@ internal static class Service
     /// <summary>Runs until SIGTERM or SIGINT; then the worker stops the containers in order.</summary>
     public static async Task<int> RunAsync(HostPaths paths)
     {
-        var own = new ChildSpec("worker", Environment.ProcessPath ?? PidOne.Program, Arguments, OomScore: -800, "", new Dictionary<string, string> { [WorkerStub.Variable] = "1" });
-        var stub = new WorkerStub(paths, own, Arguments, new TrialBounds(), new StubVoice(Console.WriteLine, (name, detail) => Console.WriteLine($"{name}: {detail}"), Console.WriteLine));
+        var stub = new WorkerStub(paths, WorkerStub.Own(Arguments, controlGroup: ""), Arguments, new TrialBounds(), new StubVoice(Console.WriteLine, (name, detail) => Console.WriteLine($"{name}: {detail}"), Console.WriteLine));
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        _ = ConductAsync(stub);
+        _ = Keep.AliveAsync("self-update", stub.ConductAsync, () => true, Console.WriteLine);
         await stub.Worker.RunAsync();
         return 0;
 
@@ -24,23 +23,6 @@ internal static class Service
         {
             context.Cancel = true;
             _ = Task.Run(() => stub.Worker.Stop(Shutdown.WorkerBudget));
-        }
-    }
-
-    private static async Task ConductAsync(WorkerStub stub)
-    {
-        while (true)
-        {
-            try
-            {
-                await stub.ConductAsync();
-            }
-            catch (Exception e) // the worker must run on, whatever a trial meets
-            {
-                Console.WriteLine($"self-update: {e.Message}");
-            }
-
-            await Task.Delay(1000);
         }
     }
 }

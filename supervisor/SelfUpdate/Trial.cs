@@ -1,6 +1,8 @@
+using OsBuild.Supervisor.Init;
+
 namespace OsBuild.Supervisor.SelfUpdate;
 
-/// <summary>What a worker on trial may take.</summary>
+/// <summary>What a worker may take, on trial and when it fails.</summary>
 internal sealed record TrialBounds
 {
     /// <summary>How long it may look, beside the old one, before it says that it is ready. Long enough for an engine that is starting.</summary>
@@ -17,6 +19,9 @@ internal sealed record TrialBounds
 
     /// <summary>After a boot: how long the old one works before a trial that was cut off is begun again.</summary>
     public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long to wait before a worker that ended is started again, by how often it failed in a row.</summary>
+    public Func<int, TimeSpan> Pause { get; init; } = RestartDelay.After;
 }
 
 /// <summary>What was seen of a worker on trial.</summary>

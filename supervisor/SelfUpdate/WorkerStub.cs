@@ -22,6 +22,7 @@ internal sealed class WorkerStub
     /// <summary>What a worker says (as a <see cref="HostEvent"/>) when it has changed the record or wants the root's own back.</summary>
     public const string Staged = "supervisor staged", Ready = "supervisor ready";
 
+    private const int OomOfOwn = -800; // after the containers, before the engine
     private const int OomOnTrial = 900; // whoever eats all memory on trial goes first
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LeaveWithin = TimeSpan.FromSeconds(10);
@@ -42,13 +43,20 @@ internal sealed class WorkerStub
     /// <param name="paths">Where the host is.</param>
     /// <param name="own">The root's own worker.</param>
     /// <param name="arguments">What any other worker is started with.</param>
-    /// <param name="bounds">What a worker on trial may take.</param>
+    /// <param name="bounds">What a worker may take.</param>
     /// <param name="voice">Where to tell what happens.</param>
     public WorkerStub(HostPaths paths, ChildSpec own, IReadOnlyList<string> arguments, TrialBounds bounds, StubVoice voice)
     {
-        (this.paths, this.own, this.arguments, this.bounds, this.voice, store) = (paths, own, arguments, bounds, voice, new UpdateStore(paths));
-        Worker = new Child(Next, voice.Say, Hear) { Ended = OnEnded };
+        (this.paths, this.arguments, this.bounds, this.voice, store) = (paths, arguments, bounds, voice, new UpdateStore(paths));
+        this.own = own with { Environment = new Dictionary<string, string>(own.Environment) { [Variable] = "1" } };
+        Worker = new Child(Next, voice.Say, Hear) { Ended = OnEnded, Pause = bounds.Pause };
     }
+
+    /// <summary>The root's own worker: this very program.</summary>
+    /// <param name="arguments">What makes it a worker.</param>
+    /// <param name="controlGroup">Its cgroup below /sys/fs/cgroup; empty: where it is.</param>
+    public static ChildSpec Own(IReadOnlyList<string> arguments, string controlGroup) =>
+        new("worker", Environment.ProcessPath ?? PidOne.Program, arguments, OomOfOwn, controlGroup, new Dictionary<string, string>());
 
     /// <summary>The worker that does the work, whichever it is.</summary>
     public Child Worker { get; }

@@ -26,7 +26,7 @@ public sealed class SelfUpdateTests(EngineFixture fixture, ITestOutputHelper out
     {
         device = await Device.NewAsync(fixture);
         var paths = device.Paths;
-        var environment = new Dictionary<string, string> { [WorkerStub.Variable] = "1", ["OSBUILD_BOOT"] = paths.Boot, ["OSBUILD_STATE"] = paths.State, ["OSBUILD_DATA"] = paths.Data, ["OSBUILD_RUN"] = paths.Run, ["OSBUILD_ENGINE"] = paths.EngineSocket, ["OSBUILD_PORT"] = "0" };
+        var environment = new Dictionary<string, string> { ["OSBUILD_BOOT"] = paths.Boot, ["OSBUILD_STATE"] = paths.State, ["OSBUILD_DATA"] = paths.Data, ["OSBUILD_RUN"] = paths.Run, ["OSBUILD_ENGINE"] = paths.EngineSocket, ["OSBUILD_PORT"] = "0" };
         var own = new ChildSpec("worker", "dotnet", [Path.Combine(AppContext.BaseDirectory, "supervisor.dll"), "worker", "--containers-only"], 0, "", environment);
         stub = new WorkerStub(paths, own, ["worker", "--containers-only"], Bounds, new StubVoice(device.Lines.Enqueue, (name, detail) => device.Lines.Enqueue($"{name}: {detail}"), device.Lines.Enqueue));
         running = stub.Worker.RunAsync();

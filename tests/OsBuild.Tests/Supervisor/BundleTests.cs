@@ -201,7 +201,8 @@ public sealed class BundleTests : IDisposable
 
     [Theory]
     [InlineData("image", "the image other:1 of web is in no archive")]
-    [InlineData("key", "the key cannot be used")]
+    [InlineData("key", "key.pem cannot be used")]
+    [InlineData("missing", "/none.pem; make one: openssl ecparam -name prime256v1 -genkey -noout -out ")]
     [InlineData("curve", "is no key of the curve P-256")]
     [InlineData("usage", "usage: supervisor bundle DIR")]
     public async Task The_command_says_what_is_wrong(string what, string words)
@@ -209,6 +210,7 @@ public sealed class BundleTests : IDisposable
         var (folder, pem, said) = (Folder(), Path.Combine(root, "key.pem"), new StringWriter());
         if (what == "image") await File.WriteAllTextAsync(Path.Combine(folder, "compose.yaml"), "services:\n  web:\n    image: \"other:1\"\n");
         if (what == "key") await File.WriteAllTextAsync(pem, "no key");
+        if (what == "missing") pem = Path.Combine(root, "none.pem");
         using var wide = ECDsa.Create(ECCurve.NamedCurves.nistP384);
         if (what == "curve") await File.WriteAllTextAsync(pem, wide.ExportECPrivateKeyPem());
         string[] args = [folder, "--key", pem, "--output", Path.Combine(root, "x.tar"), .. what == "usage" ? ["--what"] : Array.Empty<string>()];

@@ -1,29 +1,37 @@
+using System.Collections.Concurrent;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using OsBuild.Supervisor.Api;
+using Serilog;
+using Serilog.Core;
+using Serilog.Events;
 
 namespace OsBuild.Tests.Supervisor.Api;
 
 /// <summary>The server over real connections: what it takes, and what it does not put up with.</summary>
-public sealed class HttpServerTests : IDisposable
+public sealed class HttpServerTests : IDisposable, ILogEventSink
 {
     private const int MaxBody = 1 << 20;
     private readonly CancellationTokenSource stop = new();
     private readonly Socket listener = new(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) { DualMode = true };
+    private readonly ConcurrentQueue<string> logged = new();
     private readonly TaskCompletionSource left = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public HttpServerTests()
     {
         listener.Bind(new IPEndPoint(IPAddress.IPv6Any, 0));
         listener.Listen();
-        var server = new HttpServer(HandleAsync, MaxBody)
+        var server = new HttpServer(HandleAsync, new LoggerConfiguration().WriteTo.Sink(this).CreateLogger(), MaxBody)
         {
             Gate = r => r.Path.StartsWith("/closed", StringComparison.Ordinal) ? HttpAnswer.Text(401, "no\n") : null,
             Streams = r => r.Path == "/count",
         };
         _ = server.ListenAsync(listener, stop.Token);
     }
+
+    void ILogEventSink.Emit(LogEvent logEvent) => logged.Enqueue($"{logEvent.RenderMessage(CultureInfo.InvariantCulture)}: {logEvent.Exception?.Message}");
 
     public void Dispose()
     {
@@ -37,8 +45,9 @@ public sealed class HttpServerTests : IDisposable
         "/echo" => new(200, "application/octet-stream", request.Body),
         "/query" => HttpAnswer.Text(200, $"{request.Query["a"]}|{request.Query["b"]}|{request.From}"),
         "/count" => HttpAnswer.Text(200, $"{await CountAsync(request.Input!, stopped)}"),
-        "/throw" => throw new InvalidOperationException("it broke"),
+        "/throw" or "/a\nb" => throw new InvalidOperationException("it broke"),
         "/talk" => new(200, "text/plain", []) { Stream = TalkAsync },
+        "/break" => new(200, "text/plain", []) { Stream = BreakAsync },
         "/listen" => new(200, "text/plain", []) { Stream = ListenAsync },
         _ => HttpAnswer.Text(404, "nothing\n"),
     };
@@ -53,6 +62,12 @@ public sealed class HttpServerTests : IDisposable
     private static async Task TalkAsync(Stream to, CancellationToken stopped)
     {
         foreach (var word in (string[])["one ", "two ", "three"]) await to.WriteAsync(Encoding.UTF8.GetBytes(word), stopped);
+    }
+
+    private static async Task BreakAsync(Stream to, CancellationToken stopped)
+    {
+        await to.WriteAsync("one "u8.ToArray(), stopped);
+        throw new InvalidOperationException("it broke off");
     }
 
     private async Task ListenAsync(Stream to, CancellationToken stopped)
@@ -132,7 +147,7 @@ public sealed class HttpServerTests : IDisposable
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         socket.Bind(new UnixDomainSocketEndPoint(path));
         socket.Listen();
-        _ = new HttpServer(HandleAsync).ListenAsync(socket, stop.Token);
+        _ = new HttpServer(HandleAsync, Logger.None).ListenAsync(socket, stop.Token);
         using var client = OsBuild.Supervisor.Api.Client.Local(path);
         for (var i = 0; i < 50; i++)
         {
@@ -151,12 +166,25 @@ public sealed class HttpServerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_fault_is_an_answer_and_the_server_goes_on()
+    public async Task A_fault_is_an_answer_and_in_the_log_and_the_server_goes_on()
     {
         using var http = Client();
         using var answer = await http.GetAsync("throw", TestContext.Current.CancellationToken);
         Assert.Equal((HttpStatusCode.InternalServerError, "it broke\n"), (answer.StatusCode, await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)));
+        using var broken = await http.GetAsync("a%0Ab?apikey=secret", TestContext.Current.CancellationToken);
+        await Assert.ThrowsAsync<HttpRequestException>(() => http.GetStringAsync("break", TestContext.Current.CancellationToken));
         Assert.Equal("one two three", await http.GetStringAsync("talk", TestContext.Current.CancellationToken));
+        for (var i = 0; i < 200 && logged.Count < 3; i++) await Task.Delay(50, TestContext.Current.CancellationToken);
+        Assert.Equal(["\"GET\" \"/throw\" failed: it broke", "\"GET\" \"/a%0Ab\" failed: it broke", "\"GET\" \"/break\" failed: it broke off"], logged);
+    }
+
+    [Fact]
+    public async Task What_is_refused_or_no_request_is_no_fault_of_the_server()
+    {
+        using var http = Client();
+        using var closed = await http.GetAsync("closed", TestContext.Current.CancellationToken);
+        await RawAsync("nonsense\r\n\r\n");
+        Assert.Empty(logged);
     }
 
     [Theory]

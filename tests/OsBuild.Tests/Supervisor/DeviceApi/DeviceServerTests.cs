@@ -48,7 +48,7 @@ public sealed class DeviceServerTests : IAsyncDisposable
                 power.Add(reboot);
                 return null;
             },
-        });
+        }, Serilog.Core.Logger.None);
     }
 
     private static async Task<(int Status, string Body)> AskAsync(DeviceServer server, string call, string? key, string body = "", string form = "Bearer ")

@@ -77,7 +77,7 @@ public sealed class ChildTests
         var said = new List<string>();
         var lines = new List<string>();
         var spec = new ChildSpec("echo", "/bin/sh", ["-c", "echo started; exit 3"], 0, "none", new Dictionary<string, string>());
-        var child = new Child(spec, s => { lock (said) said.Add(s); }, s => { lock (lines) lines.Add(s); });
+        var child = new Child(spec, s => { lock (said) said.Add(s); }, s => { lock (lines) lines.Add(s); }) { Pause = _ => TimeSpan.FromMilliseconds(100) };
         var run = child.RunAsync();
         for (var i = 0; i < 100 && child.Starts < 2; i++) await Task.Delay(50);
         child.Stop(TimeSpan.FromSeconds(5));
@@ -104,7 +104,7 @@ public sealed class ChildTests
     public async Task A_child_is_started_again_even_when_its_own_children_keep_its_output_open()
     {
         var spec = new ChildSpec("leaver", "/bin/sh", ["-c", "sleep 20 & exit 0"], 0, "none", new Dictionary<string, string>());
-        var child = new Child(spec, _ => { }, _ => { });
+        var child = new Child(spec, _ => { }, _ => { }) { Pause = _ => TimeSpan.FromMilliseconds(100) };
         var run = child.RunAsync();
         for (var i = 0; i < 200 && child.Starts < 2; i++) await Task.Delay(50);
         child.Stop(TimeSpan.FromSeconds(5));

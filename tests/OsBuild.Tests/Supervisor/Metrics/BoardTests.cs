@@ -88,7 +88,9 @@ public sealed class BoardTests : IDisposable
         await using var reconciler = new Reconciler(paths, journal, new History(Path.Combine(sys, "history")), new LoggerConfiguration().CreateLogger());
         var watch = new BoardWatch(reconciler, sys);
         RaspberryPi(85_000, alarm: 1);
+        Assert.Empty(watch.Last.Temperatures);
         watch.Look();
+        Assert.Equal((85, true), (watch.Last.Temperatures[0].Celsius, watch.Last.Undervolted));
         Assert.Contains("use a stronger power supply", reconciler.CurrentProblems()["power"]);
         Assert.Contains("slows down", reconciler.CurrentProblems()["temperature"]);
         var report = new JsonObject();

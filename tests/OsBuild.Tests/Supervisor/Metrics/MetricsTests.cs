@@ -43,10 +43,11 @@ public sealed class MetricsTests
     public void The_kernel_here_tells_what_is_asked()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
-        var sample = HostReader.Read([("root", "/"), ("nowhere", "/no/such/place")]);
+        var sample = HostReader.Read([("root", "/"), ("nowhere", "/no/such/place")], new([new("cpu", 41)], false));
         Assert.True(sample is { Seconds: > 0, CpuSeconds: > 0, Processors: > 0, MemoryTotal: > 0, MemoryUsed: > 0 });
         Assert.True(sample.MemoryUsed < sample.MemoryTotal);
         Assert.Equal("root", Assert.Single(sample.Disks).Name);
+        Assert.Equal((new("cpu", 41), false), (Assert.Single(sample.Temperatures), sample.Undervolted));
     }
 
     [Fact]

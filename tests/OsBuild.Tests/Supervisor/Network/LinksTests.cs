@@ -29,6 +29,23 @@ public sealed class LinksTests
         Assert.Equal(5, asked);
     }
 
+    [Theory]
+    [InlineData("eth0", false)]
+    [InlineData("wlan0", false)]
+    [InlineData("br0", false)] // a bridge of the host's own
+    [InlineData("vethab12cd3", true)]
+    [InlineData("docker0", true)]
+    [InlineData("br-0123456789ab", true)]
+    [InlineData("balena0", true)]
+    public void The_engine_s_interfaces_are_known_by_their_names(string name, bool containers) => Assert.Equal(containers, Links.IsOfContainers(name));
+
+    [Fact]
+    public void By_the_loopback_nobody_else_reaches_the_machine()
+    {
+        Assert.DoesNotContain(Links.Outward(), i => i.Name == "lo");
+        Assert.All(Links.Outward(), i => Assert.Equal(OperationalStatus.Up, i.OperationalStatus));
+    }
+
     [Fact]
     public void The_machine_that_runs_this_has_a_loopback() => Assert.Contains(Links.All(), i => i.NetworkInterfaceType == NetworkInterfaceType.Loopback);
 }

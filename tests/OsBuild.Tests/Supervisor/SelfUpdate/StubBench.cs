@@ -14,10 +14,14 @@ public abstract class StubBench : IAsyncDisposable
 {
     protected const string Beat = "n=0; while :; do n=$((n+1)); echo \"$$ $n\" > \"$RUN/heartbeat\"; sleep 0.1; done";
     protected const string ReadyToWork = "case \"$*\" in *--look*) echo '[osbuild] event supervisor ready: 2'; exit 0;; esac; ";
-    private static readonly TrialBounds Bounds = new() { ReadyWithin = TimeSpan.FromSeconds(20), Proving = TimeSpan.FromSeconds(1), Silence = TimeSpan.FromSeconds(3), Kilobytes = 64 << 10, Settle = TimeSpan.FromMilliseconds(100) };
+    private static readonly TrialBounds Bounds = new() { ReadyWithin = TimeSpan.FromSeconds(20), Proving = TimeSpan.FromSeconds(1), Silence = TimeSpan.FromSeconds(3), Kilobytes = 64 << 10, Settle = TimeSpan.FromMilliseconds(100), Pause = _ => TimeSpan.FromMilliseconds(100) };
 
     private protected readonly string folder = Directory.CreateTempSubdirectory("osb-stub-").FullName;
     private protected readonly ConcurrentQueue<string> said = new();
+
+    /// <summary>The record as it was on the disk when each trial began.</summary>
+    private protected readonly ConcurrentQueue<UpdateRecord> begun = new();
+
     private readonly CancellationTokenSource stop = new();
     private protected readonly HostPaths paths;
     private protected readonly UpdateStore store;
@@ -39,14 +43,20 @@ public abstract class StubBench : IAsyncDisposable
     }
 
     /// <summary>A stub whose own worker beats and says who it is.</summary>
-    private protected WorkerStub Start(string own = "echo own >> \"$RUN/who\"; " + Beat, double? readyWithin = null)
+    private protected WorkerStub Start(string own = "echo own >> \"$RUN/who\"; " + Beat, Func<TrialBounds, TrialBounds>? bounds = null)
     {
         var spec = new ChildSpec("worker", "/bin/sh", ["-c", own], 0, "", new Dictionary<string, string> { ["RUN"] = folder });
-        var stub = new WorkerStub(paths, spec, ["worker"], readyWithin is { } seconds ? Bounds with { ReadyWithin = TimeSpan.FromSeconds(seconds) } : Bounds, new StubVoice(said.Enqueue, (name, detail) => said.Enqueue($"{name}: {detail}"), _ => { }));
+        var stub = new WorkerStub(paths, spec, ["worker"], bounds?.Invoke(Bounds) ?? Bounds, new StubVoice(said.Enqueue, Note, _ => { }));
         stubs.Add(stub);
         _ = stub.Worker.RunAsync();
         _ = stub.ConductAsync();
         return stub;
+    }
+
+    private void Note(string name, string detail)
+    {
+        if (name == "supervisor on trial") begun.Enqueue(store.Load());
+        said.Enqueue($"{name}: {detail}");
     }
 
     private protected WorkerBuild Program(string script, bool executable = true)
@@ -64,7 +74,7 @@ public abstract class StubBench : IAsyncDisposable
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(paths.ApiSocket));
         listener.Listen(4);
-        _ = new HttpServer((_, _) => Task.FromResult(HttpAnswer.Text(200, "OK"))).ListenAsync(listener, stop.Token);
+        _ = new HttpServer((_, _) => Task.FromResult(HttpAnswer.Text(200, "OK")), Serilog.Core.Logger.None).ListenAsync(listener, stop.Token);
     }
 
     private protected async Task<UpdateRecord> VerdictAsync()
@@ -75,10 +85,10 @@ public abstract class StubBench : IAsyncDisposable
 
     private protected async Task UntilAsync(string what, Func<bool> met)
     {
-        for (var i = 0; i < 600; i++)
+        for (var i = 0; i < 2400; i++)
         {
             if (met()) return;
-            await Task.Delay(100);
+            await Task.Delay(25);
         }
 
         Assert.Fail($"never: {what}\n{string.Join('\n', said)}");

@@ -13,15 +13,14 @@ public sealed class StubOverBoots : StubBench
         store.Save(new UpdateRecord().Stage(build));
         for (var boot = 1; boot <= UpdateRecord.MostTries; boot++)
         {
-            var stub = Start(readyWithin: 2);
-            await UntilAsync($"try {boot} is written down", () => store.Load().Tries == boot);
-            await UntilAsync("the old one works beside it", () => Beats(stub));
-            // As after a power cut: what was written at this moment is all that is left, and no process.
-            var written = store.Load();
+            var stub = Start(bounds: b => b with { ReadyWithin = TimeSpan.FromMilliseconds(500) });
             await VerdictAsync();
             await UntilAsync("what is bad is removed", () => !File.Exists(store.ProgramOf(build)));
+            await UntilAsync("the old one works", () => Beats(stub));
+            Assert.Equal((1, boot, boot), (stub.Worker.Starts, begun.Count, begun.Last().Tries));
             stub.Worker.Stop(TimeSpan.Zero);
-            store.Save(written);
+            // As after a power cut: what was written when the trial began is all that is left, and no process.
+            store.Save(begun.Last());
             Program("sleep 100");
         }
 
@@ -66,6 +65,17 @@ public sealed class StubOverBoots : StubBench
         var stub = Start();
         await UntilAsync("the root's own runs", () => Who == "own\n" && Beats(stub));
         Assert.False(Directory.Exists(paths.State));
+    }
+
+    [Fact]
+    public async Task Every_worker_is_told_that_a_stub_started_it()
+    {
+        var stub = Start("echo \"own $OSBUILD_STUB\" >> \"$RUN/who\"; " + Beat);
+        await UntilAsync("the root's own was told", () => Who == "own 1\n");
+        stub.Worker.Stop(TimeSpan.Zero);
+        store.Save(new UpdateRecord { Good = Program("echo \"new $OSBUILD_STUB\" >> \"$RUN/who\"; " + Beat) });
+        Start();
+        await UntilAsync("the new one was told", () => Who == "own 1\nnew 1\n");
     }
 
     [Fact]
