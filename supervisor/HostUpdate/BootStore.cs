@@ -31,7 +31,7 @@ internal sealed class BootStore(string boot, DeviceBoot device)
         using var writable = BootPartition.Open(boot);
         if (device.Scheme == DeviceBoot.SystemdBoot) DeleteEntries(slot);
         if (device.Scheme == DeviceBoot.RaspberryPi) File.Delete(TryBoot);
-        if (device.Key is { } key && key.StartsWith("slot/", StringComparison.Ordinal)) File.Delete(PathOf(slot, key));
+        if (device.Key is { } key && File.Exists(PathOf(slot, key))) File.Delete(PathOf(slot, key));
         Libc.Sync();
     }
 
@@ -84,7 +84,7 @@ internal sealed class BootStore(string boot, DeviceBoot device)
                 File.Delete(TryBoot);
                 break;
             default:
-                Write(new(device.Other(from), false, 0));
+                Write(new(DeviceBoot.Other(from), false, 0));
                 break;
         }
     }

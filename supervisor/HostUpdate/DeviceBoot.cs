@@ -35,7 +35,7 @@ internal sealed record DeviceBoot(string Board, string Scheme, string? Store, in
         : Scheme is Grub or UBoot && Store is null ? "image.json does not say where the loader keeps its choice; write a new image with the flasher"
         : null;
 
-    public string Other(string slot) => slot == "a" ? "b" : "a";
+    public static string Other(string slot) => slot == "a" ? "b" : "a";
 
     /// <summary>The file that a release needs for this device's loader and has not.</summary>
     public string? MissingOf(HostRelease release) => release.Files.Exists(f => f.Path == Key) ? null : Key;

@@ -63,7 +63,7 @@ internal sealed record HostRelease(string Board, string Version, long Time, stri
         : Root is not { FileSystem: not null, Sha256: not null } || !Digest.IsMatch(Root.Sha256) ? "no root with a digest"
         : Root.Size <= 0 || Root.Size % 4096 != 0 ? $"a root of {Root.Size} bytes"
         : Files is null or { Count: 0 or > MostFiles } ? "no list of files"
-        : Files.Find(f => f is not { Path: not null, Sha256: not null } || !SafePath.IsMatch(f.Path) || f.Size is < 0 or > LargestFile || !Digest.IsMatch(f.Sha256)) is { } wrong ? $"a file that cannot be taken: '{wrong?.Path}'"
+        : Files.FindIndex(f => f is not { Path: not null, Sha256: not null } || !SafePath.IsMatch(f.Path) || f.Size is < 0 or > LargestFile || !Digest.IsMatch(f.Sha256)) is >= 0 and var wrong ? $"a file that cannot be taken: '{Files[wrong]?.Path}'"
         : Files.Select(f => f.Path).Distinct(StringComparer.OrdinalIgnoreCase).Count() != Files.Count ? "a file twice"
         : null;
 

@@ -42,7 +42,7 @@ internal sealed class SlotImage(HostPaths paths, EngineClient engine, ArchiveInd
     private async Task<HostBuild> WriteAsync(OpenImage open, HostStore store, string image, string request, string running, Func<string, string?> partition, CancellationToken stop)
     {
         var device = store.Device!;
-        var slot = device.Other(running);
+        var slot = DeviceBoot.Other(running);
         var json = await DescriptionAsync(open, stop);
         var release = HostRelease.Parse(json);
         var build = new HostBuild(HostRelease.Sha256Of(json), release.Version, image, request, slot);

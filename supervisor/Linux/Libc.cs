@@ -154,6 +154,9 @@ internal static unsafe partial class Libc
         throw new LinuxException($"fsync {name}", error);
     }
 
+    /// <summary>Lets the kernel forget what it keeps in memory of a file that is on the medium: what is read next comes from there (posix_fadvise(2), POSIX_FADV_DONTNEED).</summary>
+    public static void ForgetCached(SafeFileHandle file, long length) => _ = posix_fadvise((int)file.DangerousGetHandle(), 0, length, 4);
+
     /// <summary>An ioctl on an open file; gives what the call returned, or minus errno.</summary>
     public static int Ioctl(SafeHandle file, uint request, void* argument)
     {
@@ -253,6 +256,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc")]
     private static partial int malloc_trim(nuint pad);
+
+    [LibraryImport("libc")]
+    private static partial int posix_fadvise(int descriptor, long offset, long length, int advice);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int reboot(int command);

@@ -26,6 +26,8 @@ internal sealed record RegistryFault(int Status = 0, bool Blobs = false)
 /// <summary>A real registry (Debian's docker-registry) with a gate in front of it that can be made to fail.</summary>
 internal sealed class Registry : IAsyncDisposable
 {
+    private const string Manifest = "application/vnd.docker.distribution.manifest.v2+json";
+
     private readonly string directory = $"/tmp/osb-reg-{Environment.ProcessId}-{Device.FreePort()}";
     private readonly int innerPort = Device.FreePort();
     private readonly HttpListener gate = new();
@@ -98,8 +100,8 @@ internal sealed class Registry : IAsyncDisposable
             put.EnsureSuccessStatusCode();
         }
 
-        var manifest = $$"""{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{"mediaType":"application/vnd.docker.container.image.v1+json","size":{{config.Length}},"digest":"{{Digest(config)}}"},"layers":[{"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","size":{{packed.Length}},"digest":"{{Digest(packed.ToArray())}}"}]}""";
-        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(manifest)) { Headers = { ContentType = new MediaTypeHeaderValue("application/vnd.docker.distribution.manifest.v2+json") } };
+        var manifest = $$"""{"schemaVersion":2,"mediaType":"{{Manifest}}","config":{"mediaType":"application/vnd.docker.container.image.v1+json","size":{{config.Length}},"digest":"{{Digest(config)}}"},"layers":[{"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","size":{{packed.Length}},"digest":"{{Digest(packed.ToArray())}}"}]}""";
+        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(manifest)) { Headers = { ContentType = new MediaTypeHeaderValue(Manifest) } };
         using var done = await client.PutAsync($"http://127.0.0.1:{innerPort}/v2/{name}/manifests/{tag}", content);
         done.EnsureSuccessStatusCode();
         return Name(image);
@@ -169,7 +171,9 @@ internal sealed class Registry : IAsyncDisposable
     private async Task PassOnAsync(HttpListenerRequest request, HttpListenerResponse answer, RegistryFault? fault)
     {
         using var message = new HttpRequestMessage(new HttpMethod(request.HttpMethod), $"http://127.0.0.1:{innerPort}{request.RawUrl}");
-        foreach (var accept in request.Headers.GetValues("Accept") ?? []) message.Headers.TryAddWithoutValidation("Accept", accept);
+        // An engine accepts several kinds, each on a line of its own, in any order, and HttpListener keeps only the last line. Without its own kind a registry
+        // gives the manifest in an older form, with a digest that it does not know afterwards.
+        if (request.Url!.AbsolutePath.Contains("/manifests/", StringComparison.Ordinal)) message.Headers.TryAddWithoutValidation("Accept", Manifest);
         if (request.Headers["Range"] is { } range) message.Headers.TryAddWithoutValidation("Range", range);
         using var inner = await client.SendAsync(message, stop.Token);
         var body = await inner.Content.ReadAsByteArrayAsync(stop.Token);

@@ -95,11 +95,11 @@ public sealed class UpdateStoreTests : IDisposable
     [Fact]
     public void A_name_that_was_given_stays_until_it_is_taken_back()
     {
-        Assert.Null(Store.Wanted);
-        Store.Wanted = ("supervisor:2", "now");
-        Assert.Equal(("supervisor:2", "now"), Store.Wanted);
-        Store.Wanted = null;
-        Assert.Null(Store.Wanted);
+        Assert.Null(Store.Named.Value);
+        Store.Named.Value = ("supervisor:2", "now");
+        Assert.Equal(("supervisor:2", "now"), Store.Named.Value);
+        Store.Named.Value = null;
+        Assert.Null(Store.Named.Value);
     }
 
     [Fact]
