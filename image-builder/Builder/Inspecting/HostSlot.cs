@@ -45,6 +45,10 @@ internal sealed record HostSlot
         [SlotScheme.RpiTryboot] = [($"{FolderA}cmdline.txt", "slot/cmdline.txt"), ("config.txt", "loader/config.txt")],
     };
 
+    /// <summary>The texts of a slot: where they lie in an image, and where in a host image; null when the slots cannot be updated in this scheme.</summary>
+    /// <param name="scheme">A scheme in the words of board files.</param>
+    public static IReadOnlyList<(string From, string To)>? TextsOf(string scheme) => Words.Scheme.Find(scheme) is { } known ? Texts.GetValueOrDefault(known) : null;
+
     /// <summary>Reads slot a of an image.</summary>
     /// <param name="image">The image; what is returned reads from it.</param>
     /// <param name="path">Its name, for messages.</param>
@@ -54,7 +58,7 @@ internal sealed record HostSlot
     {
         if (DeviceRecord.Find(image) is not var (boot, record)) throw new RefusedException($"{path} has no boot partition with an image.json; it is not an image of this builder.");
         if (record.Scheme is null) throw new RefusedException($"{path} was made by image-builder {record.Builder}, which did not tell the device how its loader chooses a slot; build it again.");
-        if (Words.Scheme.Find(record.Scheme) is not { } scheme || !Texts.TryGetValue(scheme, out var texts))
+        if (TextsOf(record.Scheme) is not { } texts)
             throw new RefusedException($"Board {record.Board} has no way back from a bad update that a device can use (its slots are \"{record.Scheme}\"), so its host is not updated in place; write the image onto its disk.");
         var problems = new Problems();
         var root = ReadRoot(image, record, path, problems);
@@ -111,7 +115,7 @@ internal sealed record HostSlot
         };
     }
 
-    private static List<SlotFile> ReadFiles(IFileSystem boot, (string From, string To)[] texts, DeviceRecord record, string path, Problems problems)
+    private static List<SlotFile> ReadFiles(IFileSystem boot, IReadOnlyList<(string From, string To)> texts, DeviceRecord record, string path, Problems problems)
     {
         var files = new List<SlotFile>();
         foreach (var (from, to) in texts)

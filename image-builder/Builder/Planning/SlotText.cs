@@ -90,7 +90,7 @@ internal static class SlotText
         if (holds == Holds.Sort) return SortKey(value, wrong);
         var words = value.Split(' ');
         var paths = holds == Holds.Paths ? words.Length : holds == Holds.Command ? 0 : 1;
-        for (var i = 0; i < paths; i++) words[i] = Path(words[i], wrong);
+        for (var i = 0; i < paths; i++) words[i] = Path(words[i], names, wrong);
         if ((holds & Holds.Command) != 0) Command(words.AsSpan(paths), names, wrong);
         return string.Join(' ', words);
     }
@@ -102,11 +102,10 @@ internal static class SlotText
         return value;
     }
 
-    private static string Path(string path, List<string> wrong)
+    private static string Path(string path, SlotNames names, List<string> wrong)
     {
         var top = path.StartsWith('/') ? 1 : 0;
-        if (path.AsSpan(top).StartsWith(FolderA, StringComparison.Ordinal) && !path[(top + FolderA.Length)..].Contains(BootText.Slot, StringComparison.Ordinal))
-            return $"{path[..top]}slot-{Slot}/{path[(top + FolderA.Length)..]}";
+        if (path.AsSpan(top).StartsWith(FolderA, StringComparison.Ordinal) && path[(top + FolderA.Length)..] is var name && !Names(name, names)) return $"{path[..top]}slot-{Slot}/{name}";
         wrong.Add($"takes \"{path}\", which is not in {BootText.Slot}");
         return path;
     }
