@@ -105,6 +105,14 @@ internal sealed class Outputs(string directory) : IDisposable
         _files.Clear();
     }
 
+    /// <summary>Gives files that nothing describes their names.</summary>
+    public void Commit()
+    {
+        foreach (var (temporary, final) in _files) File.Move(temporary, System.IO.Path.Combine(directory, final), overwrite: true);
+        _files.Clear();
+        _madeDirectory = false;
+    }
+
     public void Dispose()
     {
         foreach (var (temporary, _) in _files) File.Delete(temporary);

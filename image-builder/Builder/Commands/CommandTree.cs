@@ -40,6 +40,7 @@ internal sealed class CommandTree(string version, Stream standardOutput, TextWri
               image-builder build BOARD --deploy DIR --compose app.yaml  make it
               image-builder inspect IMAGE                                what is in it
               image-builder configure IMAGE --set hostname=kitchen       make it yours
+              image-builder host-image IMAGE --tag NAME:TAG              the update for devices that run an older one
 
             Exit codes: 0 done, 1 failed or different, 2 refused before anything was written.
             """) { _json };
@@ -54,6 +55,7 @@ internal sealed class CommandTree(string version, Stream standardOutput, TextWri
         root.Add(Diff());
         root.Add(Configure());
         root.Add(Size());
+        root.Add(HostImage());
         Lessons.AddTo(root);
         return root;
     }
@@ -118,6 +120,16 @@ internal sealed class CommandTree(string version, Stream standardOutput, TextWri
         Option<int> depth = new("--depth") { Description = "Levels of directories to show.", DefaultValueFactory = _ => 3 };
         var command = new Command("size", "Tell what makes an image big.") { image, picture, depth };
         command.SetAction(parsed => Run(parsed, r => SizeCommand.Run(parsed.GetRequiredValue(image), parsed.GetValue(picture), parsed.GetValue(depth), r)));
+        return command;
+    }
+
+    private Command HostImage()
+    {
+        var image = Image();
+        Option<string> tag = new("--tag") { Description = "Name of the container image: NAME:TAG.", Required = true };
+        Option<string?> to = new("--output") { Description = "The file to make; NAME.host.tar beside the image unless given." };
+        var command = new Command("host-image", "Make a container image of an image's system, with which devices update their host.") { image, tag, to };
+        command.SetAction(parsed => Run(parsed, r => HostImageCommand.Run(parsed.GetRequiredValue(image), parsed.GetRequiredValue(tag), parsed.GetValue(to), r, cancel)));
         return command;
     }
 

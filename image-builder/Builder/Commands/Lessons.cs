@@ -83,6 +83,15 @@ internal static class Lessons
             Settings go into config.yaml on the boot partition, a fleet's config.json beside it. What stands there already and is not named
             stays. The block map and the description beside the image follow.
             """,
+        ["host-image"] = """
+            Examples:
+              image-builder host-image core-image-base-raspberrypi4-64.img --tag registry.example.com/host:12
+              image-builder host-image image.img --tag host:12 --output host.tar
+
+            It makes an archive for `docker load -i`, then `docker push`; on the device the supervisor writes it into the slot that does not run,
+            tries it, and goes back when it does not prove itself. It has the root, the kernel and what the loader reads of them, but neither
+            loader, firmware, containers nor settings: those stay as they are. With --rootfs squashfs the image and its update are smallest.
+            """,
         ["size"] = """
             Examples:
               image-builder size image.img --depth 4

@@ -10,6 +10,10 @@ internal static class BootText
 {
     public const string Slot = "slot-a";
 
+    /// <summary>systemd-boot lists entries by sort-key before version, the first is booted: an update's entry has a smaller number than the running one's
+    /// and comes first, whatever its version says. A new image begins at the top.</summary>
+    public const string SortKey = "osbuild-", NewestSort = "9999";
+
     /// <summary>The kernel command line of slot a.</summary>
     public static string CommandLine(BootInputs inputs, DiskPlan disk)
     {
@@ -45,7 +49,7 @@ internal static class BootText
         var text = new StringBuilder();
         text.Append($"title {Title(inputs)}\n");
         text.Append($"version {inputs.System.Version}\n");
-        text.Append($"sort-key osbuild\n");
+        text.Append($"sort-key {SortKey}{NewestSort}\n");
         text.Append($"linux /{slot.Kernel}\n");
         foreach (var initrd in slot.Initrds) text.Append($"initrd /{initrd}\n");
         if (slot.DeviceTree is { } tree) text.Append($"devicetree /{tree}\n");

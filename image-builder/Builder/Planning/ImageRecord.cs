@@ -10,7 +10,8 @@ internal static class ImageRecord
 {
     internal static readonly JsonWriterOptions Indented = new() { Indented = true, NewLine = "\n" };
 
-    /// <summary>What the device knows of its image.</summary>
+    /// <summary>What the device knows of its image: what it was made of, where its slots are, and how its loader chooses between them (<c>store</c>: the file
+    /// of the boot partition in which the loader keeps slot, upgrade_available and bootcount; absent when it is no file).</summary>
     public static string OnDevice(BootInputs inputs, DiskPlan disk)
     {
         using var bytes = new MemoryStream();
@@ -40,6 +41,11 @@ internal static class ImageRecord
                 json.WriteEndObject();
             }
 
+            json.WriteEndObject();
+            json.WriteStartObject("boot");
+            json.WriteString("scheme", Words.Scheme.Of(inputs.Board.Slots.Scheme));
+            if (LoaderFiles.Store(inputs.Board) is { } store) json.WriteString("store", store);
+            json.WriteNumber("tries", inputs.Board.Slots.Limit);
             json.WriteEndObject();
             json.WriteEndObject();
         }

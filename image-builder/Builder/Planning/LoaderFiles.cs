@@ -11,7 +11,8 @@ namespace OsBuild.ImageBuilder.Planning;
 internal sealed record SlotFiles(string Kernel, IReadOnlyList<string> Initrds, string? DeviceTree, string CommandLine);
 
 /// <summary>What each boot loader reads. All of them choose a slot in the same way: <c>slot</c>, <c>upgrade_available</c> and
-/// <c>bootcount</c> in a small file; while an upgrade is on trial each boot is counted, and past the limit the other slot comes back. Pure.</summary>
+/// <c>bootcount</c> in a small file; while an upgrade is on trial each boot is counted, and past the limit the other slot comes back. A slot whose own
+/// file (<c>slot-X/grub.cfg</c>, <c>slot-X/boot.env</c>) is missing is never chosen while the other has one: it is missing while a slot is written. Pure.</summary>
 internal static class LoaderFiles
 {
     private const string Slot = BootText.Slot;
@@ -27,14 +28,23 @@ internal static class LoaderFiles
                 Text("loader/loader.conf", BootText.LoaderConf()),
                 Text($"loader/entries/{Slot}.conf", BootText.LoaderEntry(inputs, slot)),
             ],
-            (BootFlow.Uefi, BootLoader.Grub) => Grub("EFI/BOOT", inputs, slot),
-            (BootFlow.Bios, BootLoader.Grub) => Grub("boot/grub", inputs, slot),
+            (BootFlow.Uefi or BootFlow.Bios, BootLoader.Grub) => Grub(GrubFolder(boot.Flow), inputs, slot),
             (BootFlow.UBoot, BootLoader.UBootScript) => UBoot(inputs, slot),
             (BootFlow.UBoot, BootLoader.UBootExtlinux) => [Text("extlinux/extlinux.conf", Extlinux(inputs, slot))],
             (BootFlow.RpiFirmware, BootLoader.None) => RaspberryPi(inputs, slot),
             _ => null,
         };
     }
+
+    /// <summary>Path on the boot partition of the file in which the loader keeps slot, upgrade_available and bootcount; null when it has none.</summary>
+    public static string? Store(Board board) => board.Boot.Loader switch
+    {
+        BootLoader.Grub => $"{GrubFolder(board.Boot.Flow)}/grubenv",
+        BootLoader.UBootScript => board.Slots.Path ?? "bootcount.env",
+        _ => null,
+    };
+
+    private static string GrubFolder(BootFlow flow) => flow == BootFlow.Bios ? "boot/grub" : "EFI/BOOT";
 
     /// <summary>config.txt with os_prefix: the firmware takes kernel, device tree and cmdline.txt from the slot's folder
     /// (raspberrypi.com documentation, config.txt, "os_prefix").</summary>
@@ -49,7 +59,7 @@ internal static class LoaderFiles
 
     private static List<(string, byte[])> UBoot(BootInputs inputs, SlotFiles slot)
     {
-        var store = inputs.Board.Slots.Path ?? "bootcount.env";
+        var store = Store(inputs.Board)!;
         var environment = new StringBuilder();
         environment.Append($"bootargs={slot.CommandLine}\nkernel={slot.Kernel}\n");
         if (slot.Initrds.Count > 0) environment.Append($"initrd={slot.Initrds[^1]}\n");
@@ -89,12 +99,15 @@ internal static class LoaderFiles
         var text = new StringBuilder();
         text.Append("set timeout=0\nset slot=a\nset upgrade_available=0\nset bootcount=0\n");
         text.Append($"load_env --file=/{folder}/grubenv slot upgrade_available bootcount\n");
-        text.Append("if [ \"$upgrade_available\" = 1 ]; then\n  if [ \"$slot\" = a ]; then set other=b; else set other=a; fi\n  ");
+        // A garbled store may name no slot at all.
+        text.Append("if [ \"$slot\" = b ]; then set other=a; else set slot=a; set other=b; fi\n");
+        text.Append("if [ \"$upgrade_available\" = 1 ]; then\n  ");
         for (var i = 0; i < limit; i++) text.Append($"if [ \"$bootcount\" = {i} ]; then set bootcount={i + 1}\n  el");
         text.Append("se\n    set slot=$other\n    set upgrade_available=0\n  fi\n");
         // A slot on trial is only tried when its try could be counted.
         text.Append($"  set counted=0\n  if save_env --file=/{folder}/grubenv slot upgrade_available bootcount; then set counted=1; fi\n");
         text.Append("  if [ \"$counted\" = 0 ]; then set slot=$other; fi\nfi\n");
+        text.Append("set chosen=0\nfor s in $slot a b; do\n  if [ \"$chosen\" = 0 ]; then\n    if [ -s /slot-$s/grub.cfg ]; then set slot=$s; set chosen=1; fi\n  fi\ndone\n");
         // What does not load is counted like what does not start.
         return text.Append("source /slot-$slot/grub.cfg\nboot\nsleep 5\nreboot\n").ToString();
     }

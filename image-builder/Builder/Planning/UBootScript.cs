@@ -12,7 +12,8 @@ internal static class UBootScript
 
     /// <summary>Chooses the slot and boots it; needs booti or bootm, env import, setexpr and fatwrite, which distro configurations have. A slot on
     /// trial is only tried when its try could be counted, and what fails to load resets the board: the next boot counts on. So a bad slot can
-    /// neither hang the board nor be tried for ever.</summary>
+    /// neither hang the board nor be tried for ever. env import deletes what the store does not name, so a garbled one may leave no slot: then it is a.
+    /// A slot without a boot.env, or with one that names no kernel, is passed over.</summary>
     public static string Text(Board board, string store)
     {
         // A FIT brings its device trees along; an Image is given one, or that of U-Boot itself.
@@ -26,8 +27,8 @@ internal static class UBootScript
             setenv upgrade_available 0
             setenv bootcount 0
             if load ${part} ${kernel_addr_r} {{store}}; then env import -t ${kernel_addr_r} ${filesize} slot upgrade_available bootcount; fi
+            if test "${slot}" = b; then setenv other a; else setenv slot a; setenv other b; fi
             if test "${upgrade_available}" = 1; then
-              if test "${slot}" = a; then setenv other b; else setenv other a; fi
               setenv counted 0
               if setexpr bootcount ${bootcount} + 1; then
                 if test ${bootcount} -gt {{board.Slots.Limit}}; then setenv upgrade_available 0; setenv slot ${other}; fi
@@ -37,10 +38,16 @@ internal static class UBootScript
               fi
               if test ${counted} = 0; then echo "OsBuild: the try was not counted, booting slot ${other}"; setenv slot ${other}; fi
             fi
+            setenv kernel
             setenv initrd
             setenv devicetree
-            load ${part} ${kernel_addr_r} slot-${slot}/boot.env || reset
-            env import -t ${kernel_addr_r} ${filesize} bootargs kernel initrd devicetree || reset
+            for s in ${slot} a b; do
+              if test -z "${kernel}"; then
+                setenv slot ${s}
+                if load ${part} ${kernel_addr_r} slot-${s}/boot.env; then env import -t ${kernel_addr_r} ${filesize} bootargs kernel initrd devicetree; fi
+              fi
+            done
+            test -n "${kernel}" || reset
             setenv fdt ${fdtcontroladdr}
             if test -n "${devicetree}"; then load ${part} ${fdt_addr_r} ${devicetree} || reset; setenv fdt ${fdt_addr_r}; fi
             load ${part} ${kernel_addr_r} ${kernel} || reset
