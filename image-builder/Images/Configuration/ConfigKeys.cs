@@ -16,7 +16,7 @@ public static class ConfigKeys
 {
     /// <summary>All keys; <c>eth0</c> and <c>NAME</c> stand for any name.</summary>
     public static readonly IReadOnlyList<string> Known =
-        ["hostname", "ntp", "proxy", "no-proxy", "network.eth0", "network.eth0.address", "network.eth0.gateway", "network.eth0.dns", "wifi.ssid", "wifi.psk", "wifi.country", "ssh.authorized_keys", "env.NAME", "fleet"];
+        ["hostname", "ntp", "proxy", "no-proxy", "network.eth0", "network.eth0.address", "network.eth0.gateway", "network.eth0.dns", "wifi.ssid", "wifi.psk", "wifi.country", "ssh.authorized_keys", "env.NAME", "fleet", "supervisor", "host", "host-not-before"];
 
     /// <summary>Reads <c>KEY=VALUE</c>; a value <c>@FILE</c> is the content of that file.</summary>
     /// <param name="text">As typed.</param>
@@ -59,6 +59,8 @@ public static class ConfigKeys
             ["wifi", "country"] => value.Length == 2 && value.All(char.IsAsciiLetterUpper) ? null : "it is two capital letters, such as DE",
             ["ssh", "authorized_keys"] => value.Split('\n').All(IsKey) ? null : "it is a public key, such as ssh-ed25519 AAAA... name, or @FILE",
             ["env", var name] when name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_') => null,
+            ["supervisor" or "host"] => IsImage(value) ? null : "it is the name of a container image, such as registry.example.com/host:7",
+            ["host-not-before"] => DateOnly.TryParseExact(value, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out _) ? null : "it is a day, such as 2026-11-01",
             ["fleet"] => IsJsonObject(value) ? null : "it is the config.json of a fleet: fleet=@config.json",
             _ => NoKey,
         };
@@ -143,6 +145,9 @@ public static class ConfigKeys
         value.Split('/') is [var address, var prefix] && IsIPv4(address) && int.TryParse(prefix, NumberStyles.None, CultureInfo.InvariantCulture, out var bits) && bits is >= 1 and <= 32;
 
     private static bool IsIPv4(string value) => IPAddress.TryParse(value, out var address) && address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork && value.Count(c => c == '.') == 3;
+
+    // The device knows the rules; what is caught here is what nobody means.
+    private static bool IsImage(string value) => value.Length <= 255 && value.All(c => char.IsAsciiLetterOrDigit(c) || "._-/:@".Contains(c)) && char.IsAsciiLetterOrDigit(value[0]) && !value.EndsWith(':') && !value.EndsWith('/');
 
     private static bool IsKey(string line) => line.Split(' ', 3) is [var kind, var blob, ..] && (kind.StartsWith("ssh-", StringComparison.Ordinal) || kind.StartsWith("ecdsa-", StringComparison.Ordinal) || kind.StartsWith("sk-", StringComparison.Ordinal)) && blob.StartsWith("AAAA", StringComparison.Ordinal);
 
