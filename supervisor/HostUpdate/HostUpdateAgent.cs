@@ -41,7 +41,7 @@ internal sealed class HostUpdateAgent(HostPaths paths, Reconciler reconciler, IL
     private TimeSpan again;
 
     /// <summary>How a root partition is found by its name: on the disk of the root that runs.</summary>
-    public Func<string, string?> FindPartition { get; init; } = OnOwnDisk;
+    public Func<string, RootPlace?> FindPartition { get; init; } = OnOwnDisk;
 
     /// <summary>Locks do not hold the next boot.</summary>
     public bool ForceLocks { get; set; }
@@ -230,9 +230,9 @@ internal sealed class HostUpdateAgent(HostPaths paths, Reconciler reconciler, IL
         reconciler.History.Add(new HistoryEntry(DateTimeOffset.UtcNow, what, cause, outcome, Service));
     }
 
-    private static string? OnOwnDisk(string partition)
+    private static RootPlace? OnOwnDisk(string partition)
     {
         var devices = Roots.Named(BlockDevice.All());
-        return Roots.Mounted(devices) is { Partition: > 0 } root ? BlockDeviceChoice.Sibling(devices, root, partition)?.Path : null;
+        return Roots.Mounted(devices) is { Partition: > 0 } root && BlockDeviceChoice.Sibling(devices, root, partition) is { } found ? new(found.Path, found.Size) : null;
     }
 }

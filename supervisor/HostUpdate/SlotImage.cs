@@ -4,6 +4,11 @@ using OsBuild.Supervisor.Running;
 
 namespace OsBuild.Supervisor.HostUpdate;
 
+/// <summary>Where a root is written to.</summary>
+/// <param name="Path">The partition's device.</param>
+/// <param name="Size">Its length in bytes.</param>
+internal sealed record RootPlace(string Path, long Size);
+
 /// <summary>Gets a host image and writes it into the slot that does not run.</summary>
 internal sealed class SlotImage(HostPaths paths, EngineClient engine, ArchiveIndex archives)
 {
@@ -19,12 +24,12 @@ internal sealed class SlotImage(HostPaths paths, EngineClient engine, ArchiveInd
     /// <param name="image">The image.</param>
     /// <param name="request">Of its naming.</param>
     /// <param name="running">The slot that runs.</param>
-    /// <param name="partition">Finds a partition's device by its name.</param>
+    /// <param name="partition">Finds a partition by its name.</param>
     /// <param name="stop">Ends it; the next time goes on where it was.</param>
     /// <exception cref="NoHostException">It is no host for this device: nothing to try again.</exception>
     /// <exception cref="EngineRefusedException">The engine cannot have the image now.</exception>
     /// <exception cref="IOException">The slot cannot be written.</exception>
-    public async Task<HostBuild> WriteAsync(HostStore store, string image, string request, string running, Func<string, string?> partition, CancellationToken stop)
+    public async Task<HostBuild> WriteAsync(HostStore store, string image, string request, string running, Func<string, RootPlace?> partition, CancellationToken stop)
     {
         var (id, came) = await content.GetAsync(image, stop);
         try
@@ -39,7 +44,7 @@ internal sealed class SlotImage(HostPaths paths, EngineClient engine, ArchiveInd
         }
     }
 
-    private async Task<HostBuild> WriteAsync(OpenImage open, HostStore store, string image, string request, string running, Func<string, string?> partition, CancellationToken stop)
+    private async Task<HostBuild> WriteAsync(OpenImage open, HostStore store, string image, string request, string running, Func<string, RootPlace?> partition, CancellationToken stop)
     {
         var device = store.Device!;
         var slot = DeviceBoot.Other(running);
@@ -53,8 +58,8 @@ internal sealed class SlotImage(HostPaths paths, EngineClient engine, ArchiveInd
         {
             var place = device.Slots[slot];
             var root = partition(place.Partition) ?? throw new IOException($"there is no partition {place.Partition} beside the root that runs");
-            if (release.Fault(device, SizeOf(root), FreeFor(slot), HostNotBefore) is { } fault) throw new NoHostException(build.Sha256, fault);
-            await WriteSlotAsync(open, release, json, device, slot, running, root, stop);
+            if (release.Fault(device, root.Size, FreeFor(slot), HostNotBefore) is { } fault) throw new NoHostException(build.Sha256, fault);
+            await WriteSlotAsync(open, release, json, device, slot, running, root.Path, stop);
             return build;
         }
         catch (NoHostException e) when (e.Sha256.Length == 0)
@@ -114,11 +119,4 @@ internal sealed class SlotImage(HostPaths paths, EngineClient engine, ArchiveInd
     }
 
     private long HostNotBefore => Identity.HostConfig.Read(paths.ConfigYaml, _ => { }).HostNotBefore;
-
-    /// <summary>Bytes of a device, or of a file in its place.</summary>
-    private static long SizeOf(string path)
-    {
-        using var file = File.OpenRead(path);
-        return file.Seek(0, SeekOrigin.End);
-    }
 }
