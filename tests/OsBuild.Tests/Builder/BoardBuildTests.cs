@@ -72,6 +72,25 @@ public sealed class BoardBuildTests
         Golden.Check("loader-" + name, System.Text.RegularExpressions.Regex.Replace(text, "PARTUUID=[0-9a-f-]+", "PARTUUID=ROOT-A"));
     }
 
+    /// <summary>What the device is told of its loader is where the loader looks.</summary>
+    [Theory]
+    [InlineData("qemux86-64", "systemd-boot-counter", null, 3)]
+    [InlineData("up-board", "grub-grubenv", "EFI/BOOT/grubenv", 3)]
+    [InlineData("genericx86-64-bios", "grub-grubenv", "boot/grub/grubenv", 3)]
+    [InlineData("rockpro64", "u-boot-bootcount", "bootcount.env", 3)]
+    [InlineData("raspberrypi3", "rpi-tryboot", null, 1)]
+    public void The_device_is_told_how_its_loader_chooses(string name, string scheme, string? store, int tries)
+    {
+        using var fixture = new BoardFixture(Board(name));
+        var plan = Preparation.Plan(fixture.Request, Progress.Silent, CancellationToken.None);
+        string Text(string path) => System.Text.Encoding.UTF8.GetString(((Source.Made)plan.Boot.Single(b => b.Path == path).Source).Bytes.Span);
+        using var record = System.Text.Json.JsonDocument.Parse(Text("image.json"));
+        var boot = record.RootElement.GetProperty("boot");
+        Assert.Equal((scheme, tries), (boot.GetProperty("scheme").GetString(), boot.GetProperty("tries").GetInt32()));
+        Assert.Equal(store, boot.TryGetProperty("store", out var told) ? told.GetString() : null);
+        if (store is not null) Assert.Contains("slot=a\nupgrade_available=0\nbootcount=0\n", Text(store), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("rockpro64")]
     [InlineData("odroid-n2")]
