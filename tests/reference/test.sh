@@ -5,6 +5,7 @@
 #   apps    the supervisor on a real dockerd     system  the demos and further boots in QEMU
 #   engine  apps, with every kind of bad release and a kill at every step (long)
 #   boards  other boards' images in QEMU (long)  guests  the flasher inside QEMU guests (long)
+#   updates the supervisor replaces itself on a board in QEMU (long)
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd); top=$(cd "$here/../.." && pwd); cd "$top"
 work=${OSBUILD_WORK:-$top/work}; mkdir -p "$work/results"
@@ -16,7 +17,7 @@ say "build"
 dotnet build OsBuild.sln -c Release -v quiet --nologo || { echo "0 passed, 1 failed"; exit 1; }
 
 case " $* " in
-  *" oracle "*|*" engine "*|*" system "*|*" guests "*) "$here/publish.sh" image-builder:linux-x64 supervisor:linux-x64 flasher:linux-x64 || { echo "0 passed, 1 failed"; exit 1; } ;;
+  *" oracle "*|*" engine "*|*" system "*|*" guests "*|*" updates "*) "$here/publish.sh" image-builder:linux-x64 supervisor:linux-x64 flasher:linux-x64 || { echo "0 passed, 1 failed"; exit 1; } ;;
 esac
 
 case " $* " in
@@ -50,7 +51,8 @@ for name; do
     system) suite system OsBuild.SystemTests 40 -class- '*.Nightly.*' ;;
     boards) suite boards OsBuild.SystemTests 90 -class '*.Nightly.Board*' ;;
     guests) suite guests OsBuild.SystemTests 90 -class '*.Nightly.Guest*' ;;
-    *) echo "error: no suite '$name' (unit, oracle, apps, system, engine, boards, guests)" >&2; exit 2 ;;
+    updates) suite updates OsBuild.SystemTests 60 -class '*.Nightly.Update*' ;;
+    *) echo "error: no suite '$name' (unit, oracle, apps, system, engine, boards, guests, updates)" >&2; exit 2 ;;
   esac
 done
 if [ $skipped -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
