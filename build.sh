@@ -13,7 +13,7 @@ usage: ./build.sh COMMAND
   demo [BOARD] [--once]   from nothing to a page served by a container on a booted image (BOARD: qemux86-64, qemuarm64)
   deploy-dir BOARD        a reference bitbake deploy directory made of Debian packages, in work/deploy/BOARD
   publish [TARGET...]     the programs as single files in dist/ (TARGET: PROGRAM:RID, for example flasher:win-x64)
-  test [SUITE...]         build and test everything (SUITE: unit, oracle, apps, system, engine, boards, guests;
+  test [SUITE...]         build and test everything (SUITE: unit, oracle, apps, system, engine, boards, guests, updates;
                           without one: unit, oracle, apps, system); ends with `N passed, N failed`
   bench [WHAT]            us and the peers side by side in one run (WHAT: builder, flasher)
   clean                   remove dist/ and work/

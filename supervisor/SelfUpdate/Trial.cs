@@ -20,6 +20,9 @@ internal sealed record TrialBounds
     /// <summary>After a boot: how long the old one works before a trial that was cut off is begun again.</summary>
     public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>After a boot: how long the engine may take to answer before that trial begins all the same.</summary>
+    public TimeSpan EngineWithin { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>How long to wait before a worker that ended is started again, by how often it failed in a row.</summary>
     public Func<int, TimeSpan> Pause { get; init; } = RestartDelay.After;
 }

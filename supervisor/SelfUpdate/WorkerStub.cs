@@ -64,10 +64,12 @@ internal sealed class WorkerStub
     /// <summary>Conducts trials as they are asked for. Never returns; may be started again after a fault.</summary>
     public async Task ConductAsync()
     {
-        // What a reset or a power cut broke off: the good worker has the device first.
+        // What a reset or a power cut broke off: the good worker has the device first, and an engine that is slow to start is not the new one's fault.
         if (store.Load().Trial is not null)
         {
             await Task.Delay(bounds.Settle);
+            var until = BootLog.Now + bounds.EngineWithin.TotalMilliseconds;
+            while (BootLog.Now < until && !await EngineChild.AnswersAsync(paths.EngineSocket, TimeSpan.FromSeconds(10))) await Task.Delay(Interval);
             staged.Writer.TryWrite(true);
         }
 

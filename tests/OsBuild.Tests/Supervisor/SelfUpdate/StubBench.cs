@@ -14,7 +14,7 @@ public abstract class StubBench : IAsyncDisposable
 {
     protected const string Beat = "n=0; while :; do n=$((n+1)); echo \"$$ $n\" > \"$RUN/heartbeat\"; sleep 0.1; done";
     protected const string ReadyToWork = "case \"$*\" in *--look*) echo '[osbuild] event supervisor ready: 2'; exit 0;; esac; ";
-    private static readonly TrialBounds Bounds = new() { ReadyWithin = TimeSpan.FromSeconds(20), Proving = TimeSpan.FromSeconds(1), Silence = TimeSpan.FromSeconds(3), Kilobytes = 64 << 10, Settle = TimeSpan.FromMilliseconds(100), Pause = _ => TimeSpan.FromMilliseconds(100) };
+    private static readonly TrialBounds Bounds = new() { ReadyWithin = TimeSpan.FromSeconds(20), Proving = TimeSpan.FromSeconds(1), Silence = TimeSpan.FromSeconds(3), Kilobytes = 64 << 10, Settle = TimeSpan.FromMilliseconds(100), EngineWithin = TimeSpan.Zero, Pause = _ => TimeSpan.FromMilliseconds(100) };
 
     private protected readonly string folder = Directory.CreateTempSubdirectory("osb-stub-").FullName;
     private protected readonly ConcurrentQueue<string> said = new();
@@ -29,7 +29,7 @@ public abstract class StubBench : IAsyncDisposable
 
     protected StubBench()
     {
-        paths = new HostPaths(folder, Path.Combine(folder, "state"), Path.Combine(folder, "data"), folder, "");
+        paths = new HostPaths(folder, Path.Combine(folder, "state"), Path.Combine(folder, "data"), folder, Path.Combine(folder, "engine.sock"));
         store = new UpdateStore(paths);
         Directory.CreateDirectory(store.Programs);
     }
@@ -69,10 +69,13 @@ public abstract class StubBench : IAsyncDisposable
     }
 
     /// <summary>The API of whichever worker runs, as far as the stub asks for it.</summary>
-    private protected void Answer()
+    private protected void Answer() => Answer(paths.ApiSocket);
+
+    /// <summary>A socket where whatever is asked is answered with 200.</summary>
+    private protected void Answer(string path)
     {
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        listener.Bind(new UnixDomainSocketEndPoint(paths.ApiSocket));
+        listener.Bind(new UnixDomainSocketEndPoint(path));
         listener.Listen(4);
         _ = new HttpServer((_, _) => Task.FromResult(HttpAnswer.Text(200, "OK")), Serilog.Core.Logger.None).ListenAsync(listener, stop.Token);
     }

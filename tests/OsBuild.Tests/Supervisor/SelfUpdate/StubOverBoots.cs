@@ -39,6 +39,19 @@ public sealed class StubOverBoots : StubBench
     }
 
     [Fact]
+    public async Task S77_The_trial_after_a_power_cut_waits_for_the_engine()
+    {
+        Answer();
+        store.Save(new UpdateRecord().Stage(Program(ReadyToWork + Beat)).Begin(null));
+        var stub = Start(bounds: b => b with { Settle = TimeSpan.Zero, EngineWithin = TimeSpan.FromMinutes(5) });
+        await UntilAsync("the old one works", () => Beats(stub));
+        await Task.Delay(500);
+        Assert.Empty(begun);
+        Answer(paths.EngineSocket);
+        Assert.NotNull((await VerdictAsync()).Good);
+    }
+
+    [Fact]
     public async Task S77_A_good_one_whose_file_is_damaged_or_gone_leaves_the_root_s_own()
     {
         var build = Program(Beat);
