@@ -11,7 +11,7 @@ namespace OsBuild.Supervisor.Api;
 /// <summary>The command line: asks the supervisor of this device, or with --to one over the network.</summary>
 internal static class Cli
 {
-    public static readonly string[] Verbs = ["status", "why", "plan", "logs", "apply", "push", "start", "stop", "restart", "rollback", "key", "update"];
+    public static readonly string[] Verbs = ["status", "why", "plan", "logs", "apply", "push", "start", "stop", "restart", "rollback", "key", "update", "poweroff", "reboot"];
 
     public const string Usage = """
         usage: supervisor VERB ...
@@ -37,7 +37,7 @@ internal static class Cli
 
           --to ADDRESS [--key KEY]    ask a device over the network (a key that was good is remembered;
                                       OSBUILD_KEY works too)
-          poweroff|reboot             the whole device
+          poweroff|reboot             the whole device; with --to not while an app holds an update lock
           service                     what another init starts: keeps the worker running and updates it
           worker [--containers-only]  what PID 1 starts; under another init without network and time
 
@@ -100,6 +100,7 @@ internal static class Cli
         [("start" or "stop" or "restart") and var verb, var service] => DoAsync(client, $"v1/services/{Uri.EscapeDataString(service)}/{verb}"),
         ["rollback", var app] => DoAsync(client, "v1/rollback/" + Uri.EscapeDataString(app)),
         ["update", var image] => options.Host ? HostUpdateCommand.RunAsync(client, image, !options.NoWait, output) : UpdateCommand.RunAsync(client, image, !options.NoWait, output),
+        [("poweroff" or "reboot") and var verb] => DoAsync(client, "v1/" + verb),
         ["key"] => KeyAsync(client, options, output, errors),
         _ => throw new FormatException(Usage),
     };
@@ -187,6 +188,7 @@ internal sealed record CliOptions
         ["push", _] => Plain && !Json && !New,
         ["update", _] => Plain && !Json && !New,
         ["key"] => Plain && !Json && !NoWait,
+        ["poweroff" or "reboot"] => Plain && !Json && !New && !NoWait,
         ["apply" or "start" or "stop" or "restart" or "rollback", _] => Plain && !Json && !New && !NoWait,
         _ => false,
     };

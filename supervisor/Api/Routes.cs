@@ -17,6 +17,9 @@ namespace OsBuild.Supervisor.Api;
 /// <summary>The supervisor's own API: one table for the socket on the device and for the network.</summary>
 internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Reports reports, ServiceLogs logs, EventHub events, Sampler sampler, Builds builds, BundleIntake bundles, SelfUpdateAgent update, HostUpdateAgent host)
 {
+    /// <summary>Asks PID 1 to restart (true) or to power off; gives what is in the way.</summary>
+    public Func<bool, string?> Power { get; init; } = _ => "This host has an init of its own; use its poweroff or reboot";
+
     private const string AnotherMaster = "Another master (a fleet, or a push of the balena CLI) decides what runs on this device; leave it first.\n";
 
     public async Task<HttpAnswer> HandleAsync(HttpRequest request, CancellationToken stop)
@@ -43,6 +46,7 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
                 ("POST", ["v1", "rollback", var app]) => Rollback(app, By(request)),
                 ("POST", ["v1", "retry", var app]) => Retry(app),
                 ("POST", ["v1", "force-locks"]) => Force(),
+                ("POST", ["v1", ("reboot" or "poweroff") and var verb]) => SwitchOff(verb, By(request)),
                 ("POST", ["v1", "supervisor"]) => Update(Encoding.UTF8.GetString(request.Body).Trim(), By(request)),
                 ("DELETE", ["v1", "supervisor"]) => Update(null, By(request)),
                 ("POST", ["v1", "host"]) => UpdateHost(Encoding.UTF8.GetString(request.Body).Trim(), By(request)),
@@ -130,6 +134,14 @@ internal sealed class Routes(Reconciler reconciler, ComposeWatch compose, Report
         reconciler.ForceLocks = true;
         host.ForceLocks = true;
         reconciler.Wake();
+        return HttpAnswer.Text(202, "");
+    }
+
+    private HttpAnswer SwitchOff(string verb, string by)
+    {
+        if (reconciler.Seen is { } seen && !reconciler.ForceLocks && seen.Locked.FirstOrDefault(key => seen.Containers.Exists(c => c.Key == key && c.Up)) is { } holder) return HttpAnswer.Text(423, $"{holder} holds an update lock\n");
+        if (Power(verb == "reboot") is { } obstacle) return HttpAnswer.Text(409, obstacle + "\n");
+        Remember($"{verb} the device", by, HostUpdateAgent.Service);
         return HttpAnswer.Text(202, "");
     }
 

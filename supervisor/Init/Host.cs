@@ -24,12 +24,14 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
     private volatile bool _stopping;
     private TrialWatch? _trial;
 
+    // Held for as long as the machine runs: what nobody holds is collected, and PID 1 would hear no signal any more.
+    private IReadOnlyList<System.Runtime.InteropServices.PosixSignalRegistration> _signals = [];
+
     /// <summary>From bare kernel to engine and worker running.</summary>
     public void Start()
     {
         new Boot(Say).Perform(BootTable.Kernel);
-        var registrations = ShutdownRequest.Listen(requests);
-        GC.KeepAlive(registrations);
+        _signals = ShutdownRequest.Listen(requests);
         var line = KernelCommandLine.Current();
         var modules = new KernelModules();
         var boot = new Boot(Say, modules, name => Programs.Find(name, File.Exists) is not null);
@@ -224,6 +226,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
     public void ShutDown(ShutdownRequest request)
     {
         _stopping = true;
+        GC.KeepAlive(_signals);
         log.Event("shutdown", $"{request.Kind} ({request.Reason})");
         _watchdog?.Feed();
         if (_worker is not null) Attempt("worker", () => _worker.Stop(Shutdown.WorkerBudget));

@@ -86,7 +86,7 @@ internal static class Worker
         var events = new EventHub();
         reconciler.History.Added += events.Observe;
         reconciler.Observed += state => events.Observe(state, DateTimeOffset.UtcNow);
-        var routes = new Routes(reconciler, compose, new Reports(paths, reconciler, update, host), new ServiceLogs(reconciler.Engine, places.KeptLogs), events, sampler, new Builds(reconciler.Engine), bundles, update, host);
+        var routes = new Routes(reconciler, compose, new Reports(paths, reconciler, update, host), new ServiceLogs(reconciler.Engine, places.KeptLogs), events, sampler, new Builds(reconciler.Engine), bundles, update, host) { Power = Power };
         var key = AccessKey.LoadOrMake(places.StateDirectory);
         await Task.WhenAll(
             Keep("reconciler", reconciler.RunAsync, log, stop),

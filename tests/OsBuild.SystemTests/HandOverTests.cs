@@ -40,7 +40,10 @@ public sealed class HandOverTests(ITestOutputHelper output) : IDisposable
             Assert.Equal(0, client.Lost);
         }
 
-        machine.PowerOff();
+        // From afar, minutes after the boot: what listens to the worker must not have been collected.
+        device.Ask("poweroff").MustPass("supervisor poweroff");
+        machine.WaitFor(@"^\[osbuild\] \+[\d.]+s clean shutdown: SIGUSR2", Long);
+        machine.WaitForEnd(TimeSpan.FromMinutes(2));
         disk.MustBeClean();
     }
 

@@ -32,22 +32,21 @@ public sealed class UpdateHostTests(ITestOutputHelper output) : IDisposable
         var clock = Stopwatch.StartNew();
         using (var running = Machine.Start(board, disk.Path, "-action", "reboot=reset"))
         {
-            var key = running.WaitFor(@"page: port 8008, key ([\w-]+)", Long).Groups[1].Value;
-            var device = new[] { "--to", running.Forward(8008), "--key", key };
+            var device = RemoteDevice.In(running);
             Until("the apps are good", device, s => Releases(s) == "good" && Containers(s).Count == 2);
             var containers = Containers(Status(device)!);
             Tell("serves", clock);
-            Judge.Run(Long, Checkout.Program("supervisor"), ["apply", Path.Combine(_folder, "hosts.bundle"), .. device]).MustPass("supervisor apply");
+            device.Ask("apply", Path.Combine(_folder, "hosts.bundle")).MustPass("supervisor apply");
             Tell("has the bundle", clock);
 
-            Name("host:2", device);
+            device.Ask("update", "--host", "host:2", "--no-wait").MustPass("supervisor update --host");
             var good = Until("host:2 is good", device, s => Host(s, "state") is "good" or "bad");
             Assert.True((Host(good, "state"), Slot(good)) == ("good", "b"), good["hostUpdate"]!.ToJsonString());
             Tell("host:2 good in slot b", clock);
             Assert.Contains("host on trial: host:2", running.Console, StringComparison.Ordinal);
             Assert.Equal(containers, Containers(good));
 
-            Name("host:panics", device);
+            device.Ask("update", "--host", "host:panics", "--no-wait").MustPass("supervisor update --host");
             var bad = Until("host:panics was given up", device, s => Host(s, "state") is "good" or "bad");
             Tell("host:panics given up", clock);
             Assert.Equal(("bad", "b"), (Host(bad, "state"), Slot(bad)));
@@ -55,7 +54,7 @@ public sealed class UpdateHostTests(ITestOutputHelper output) : IDisposable
             Assert.InRange(Regex.Count(running.Console, "Kernel panic"), 1, 3);
             Until("the apps run again", device, s => Containers(s).Count == 2 && s["services"]!.AsArray().All(x => x!["state"]!.GetValue<string>() == "running"));
             Assert.Equal(containers, Containers(Status(device)!));
-            Assert.Contains("because it was named", Judge.Run(TimeSpan.FromMinutes(2), Checkout.Program("supervisor"), ["why", "host", .. device]).MustPass("why host").Output, StringComparison.Ordinal);
+            Assert.Contains("because it was named", device.Ask("why", "host").MustPass("why host").Output, StringComparison.Ordinal);
 
             running.Control.Run(architecture == "arm64" ? "send-key" : "system_powerdown", architecture == "arm64" ? """{"keys":[{"type":"qcode","data":"power"}]}""" : null);
             running.WaitForEnd(TimeSpan.FromMinutes(5));
@@ -112,13 +111,10 @@ public sealed class UpdateHostTests(ITestOutputHelper output) : IDisposable
         return Directory.EnumerateFiles(folder, "*.img").Single();
     }
 
-    private static void Name(string image, string[] device) => Judge.Run(TimeSpan.FromMinutes(2), Checkout.Program("supervisor"), ["update", "--host", image, "--no-wait", .. device]).MustPass("supervisor update --host");
-
     /// <summary>Null while nobody answers.</summary>
-    private static JsonNode? Status(string[] device) =>
-        Judge.Run(TimeSpan.FromMinutes(2), Checkout.Program("supervisor"), ["status", "--json", .. device]) is { ExitCode: 0 } run ? JsonNode.Parse(run.Output) : null;
+    private static JsonNode? Status(RemoteDevice device) => device.Ask("status", "--json") is { ExitCode: 0 } run ? JsonNode.Parse(run.Output) : null;
 
-    private JsonNode Until(string what, string[] device, Func<JsonNode, bool> condition)
+    private JsonNode Until(string what, RemoteDevice device, Func<JsonNode, bool> condition)
     {
         var (clock, said) = (Stopwatch.StartNew(), "");
         while (true)
