@@ -8,6 +8,9 @@ internal sealed record HostBounds
 
     /// <summary>From the kernel's start to the verdict. Long enough for a slow board with an engine that mends its store.</summary>
     public TimeSpan Within { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Between two looks.</summary>
+    public TimeSpan Look { get; init; } = TimeSpan.FromSeconds(5);
 }
 
 /// <summary>What PID 1 sees of a host on trial.</summary>

@@ -16,7 +16,6 @@ internal sealed class TrialWatch(HostPaths paths, string slot, HostBounds bounds
     /// <summary>What the worker says (as a <see cref="HostEvent"/>) of what it looked at.</summary>
     public const string Fit = "host fit", Unfit = "host unfit";
 
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private readonly HostStore store = new(paths);
     private DeviceBoot? device;
     private volatile string? unfit;
@@ -70,7 +69,7 @@ internal sealed class TrialWatch(HostPaths paths, string slot, HostBounds bounds
         var state = HostTrial.Begin(BootLog.Now);
         while (true)
         {
-            await Task.Delay(Interval);
+            await Task.Delay(bounds.Look);
             var sight = see();
             (state, var act, var reason) = state.On(sight with { Unfit = known ? unfit : "" }, bounds);
             if (act == HostAct.Wait) continue;

@@ -187,6 +187,13 @@ public sealed class BootConfigurationTests
     [InlineData("no-proxy=10.0.0.0/8,.example.com", null)]
     [InlineData("proxy=10.0.0.1:3128", "such as http://10.0.0.1:3128")]
     [InlineData("proxy=http://10.0.0.1/path", "such as http://10.0.0.1:3128")]
+    [InlineData("host=registry.example.com:5000/kitchen-host:7", null)]
+    [InlineData("supervisor=supervisor@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", null)]
+    [InlineData("host=my host", "the name of a container image")]
+    [InlineData("supervisor=https://x y", "the name of a container image")]
+    [InlineData("host=x:", "the name of a container image")]
+    [InlineData("host-not-before=2026-11-01", null)]
+    [InlineData("host-not-before=yesterday", "it is a day, such as 2026-11-01")]
     [InlineData("ssh.authorized_keys=hello", "a public key")]
     [InlineData("fleet=[]", "config.json of a fleet")]
     public void Settings_are_read_and_checked(string text, string? says)

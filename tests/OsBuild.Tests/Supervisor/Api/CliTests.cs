@@ -15,6 +15,10 @@ public sealed class CliTests
     [InlineData("push . --to board")]
     [InlineData("push . --to board --no-wait")]
     [InlineData("key --new")]
+    [InlineData("update supervisor:2 --no-wait")]
+    [InlineData("update --host kitchen-host:7 --to board")]
+    [InlineData("reboot --to board --key X")]
+    [InlineData("poweroff")]
     [InlineData("rollback shop")]
     public void Takes(string line) => Assert.NotNull(CliOptions.Parse(line.Split(' ')));
 
@@ -30,9 +34,29 @@ public sealed class CliTests
     [InlineData("restart")]
     [InlineData("restart web --tail 3")]
     [InlineData("key --no-wait")]
+    [InlineData("status --host")]
+    [InlineData("update --host")]
+    [InlineData("reboot now")]
+    [InlineData("poweroff --no-wait")]
     [InlineData("apply x --nonsense")]
     [InlineData("format")]
     public void Refuses_what_it_would_have_to_ignore(string line) => Assert.Null(CliOptions.Parse(line.Split(' ')));
+
+    [Theory]
+    [InlineData("none", null, null, null, null)]
+    [InlineData("good", "host:2 (2.0)", null, null, "from host:2 (2.0)")]
+    [InlineData("on trial", null, "host:3 (3.0)", null, "host:3 (3.0) is on trial")]
+    [InlineData("waiting", null, null, "writing slot b: 40 %", "host:4: writing slot b: 40 %")]
+    [InlineData("written", null, "host:4 (4.0)", "shop/web holds an update lock", "host:4: shop/web holds an update lock")]
+    [InlineData("waiting", null, null, null, "host:4: is being fetched")]
+    [InlineData("bad", "host:2 (2.0)", null, null, "host:4 (4.0): it panics")]
+    public void The_host_s_update_is_told_where_there_is_one(string state, string? good, string? trial, string? doing, string? line)
+    {
+        var report = new StatusReport(null, new(true, "20.10", "1.41"), [], [], [], []) { HostUpdate = new(state == "none" ? null : "host:4", state, good, trial, doing, state == "bad" ? ["host:4 (4.0): it panics"] : []) };
+        var text = CliText.Status(report);
+        if (line is null) Assert.DoesNotContain("\nhost ", text);
+        else Assert.Contains($"host        {line}\n", text.ReplaceLineEndings("\n"));
+    }
 
     [Theory]
     [InlineData("10.0.0.5", "http://10.0.0.5:8008/")]

@@ -134,6 +134,70 @@ public sealed class HostOverBoots
         Assert.Empty(said);
     }
 
+    private static readonly HostBounds Quick = new() { Steady = TimeSpan.FromMilliseconds(50), Look = TimeSpan.FromMilliseconds(10), Within = TimeSpan.FromDays(100) };
+
+    /// <summary>Everything is well: the engine answers and the heart beats.</summary>
+    private static Func<HostSight> Well()
+    {
+        var beat = 0;
+        return () => new(Environment.TickCount64, true, $"{++beat}", 1, null);
+    }
+
+    [Theory, MemberData(nameof(Schemes))]
+    public async Task The_verdict_is_written_for_the_loader_and_for_whoever_comes_after(string scheme)
+    {
+        using var device = new LoaderModel(scheme);
+        foreach (var act in Update(device)) act();
+        device.TryBootFlag = true;
+        Assert.Equal("b", device.PowerOn());
+        Boot(device, "b", []); // writes image.json
+        var said = new List<string>();
+        var watch = new TrialWatch(Paths(device), "b", Quick, (name, detail) => said.Add($"{name}: {detail}"));
+        watch.Begin();
+        watch.Note(TrialWatch.Fit, "");
+        Assert.False(await watch.RunAsync(Well()));
+        Assert.Equal("host good: host:2 (2.0) in slot b", said[^1]);
+        Assert.False(watch.OnTrial);
+        Assert.Equal(New, Store(device).Load().Good);
+        watch.Leave();
+        for (var boot = 0; boot < 5; boot++) Assert.Equal("b", device.PowerOn());
+    }
+
+    [Theory, MemberData(nameof(Schemes))]
+    public async Task S81_A_host_that_misses_something_gives_itself_up_with_its_reason(string scheme)
+    {
+        using var device = new LoaderModel(scheme);
+        foreach (var act in Update(device)) act();
+        device.TryBootFlag = true;
+        Assert.Equal("b", device.PowerOn());
+        Boot(device, "b", []);
+        var watch = new TrialWatch(Paths(device), "b", Quick with { Within = TimeSpan.FromMilliseconds(Environment.TickCount64 + 100) }, (_, _) => { });
+        watch.Begin();
+        watch.Note(TrialWatch.Unfit, "shop/web does not run as it did before");
+        Assert.True(await watch.RunAsync(Well()));
+        Assert.StartsWith("shop/web does not run as it did before", Store(device).Load().Bad.Single().Reason);
+        watch.Leave();
+        for (var boot = 0; boot < 3; boot++) Assert.Equal("a", device.PowerOn());
+        var said = new List<string>();
+        Boot(device, "a", said);
+        Assert.Empty(said); // it was told already
+    }
+
+    [Fact]
+    public async Task A_slot_that_somebody_else_put_on_trial_is_good_when_it_runs()
+    {
+        using var device = new LoaderModel(DeviceBoot.SystemdBoot);
+        device.WriteSlot("b", "a");
+        device.Store.Arm("b");
+        Assert.Equal("b", device.PowerOn());
+        Boot(device, "b", []);
+        var watch = new TrialWatch(Paths(device), "b", Quick, (_, _) => { });
+        watch.Begin();
+        Assert.False(watch.OnTrial);
+        Assert.False(await watch.RunAsync(Well())); // nobody was asked about services
+        Assert.False(device.Store.IsOnTrial("b"));
+    }
+
     [Fact]
     public async Task A_host_that_cannot_be_updated_boots_as_ever()
     {

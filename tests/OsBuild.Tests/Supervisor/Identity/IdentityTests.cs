@@ -81,6 +81,17 @@ public sealed class HostConfigTests
     private HostConfig Parse(string yaml) => HostConfig.Parse(yaml, _said.Add);
 
     [Fact]
+    public void Reads_where_supervisor_and_host_come_from()
+    {
+        var config = Parse("supervisor: registry.example.com/supervisor:2\nhost: registry.example.com/kitchen-host:7\nhost-not-before: 2026-11-01\n");
+        Assert.Equal(("registry.example.com/supervisor:2", "registry.example.com/kitchen-host:7", 1793491200), (config.Supervisor, config.Host, config.HostNotBefore));
+        Assert.Empty(_said);
+        config = Parse("host: 'a b'\nhost-not-before: soon\n");
+        Assert.Equal((null, 0), (config.Host, config.HostNotBefore));
+        Assert.Equal(["config.yaml line 1: host must name an image; going on with the host that runs", "config.yaml line 2: host-not-before must be a day such as 2026-11-01; going on without it"], _said);
+    }
+
+    [Fact]
     public void Reads_name_network_and_time_servers()
     {
         var config = Parse("""
