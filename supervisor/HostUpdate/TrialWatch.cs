@@ -85,6 +85,10 @@ internal sealed class TrialWatch(HostPaths paths, string slot, HostBounds bounds
         }
     }
 
+    /// <summary>What the firmware is told at a restart, or null: the Raspberry Pi's boots by tryboot.txt once when it is told so, and by config.txt otherwise
+    /// (raspberrypi.com documentation, "tryboot"). The other slot's first try, and a restart in order in the middle of a trial.</summary>
+    public string? WordForFirmware => device is { Scheme: DeviceBoot.RaspberryPi } && store.Load() is { Armed: true, Trial: { } trial } && Loader.IsOnTrial(trial.Slot) ? "0 tryboot" : null;
+
     /// <summary>An orderly end in the middle of a trial says nothing about the host.</summary>
     public void Leave()
     {

@@ -236,7 +236,12 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         log.Event("engine stopped");
         _watchdog?.Feed();
         Attempt("processes", () => Shutdown.EndProcesses(log.Say));
-        Attempt("host update", () => _trial?.Leave());
+        string? word = null;
+        Attempt("host update", () =>
+        {
+            _trial?.Leave();
+            if (request.Kind == RebootKind.Restart) word = _trial?.WordForFirmware;
+        });
         Attempt("state", () =>
         {
             EntropySeed.Save(_paths.State);
@@ -250,6 +255,7 @@ internal sealed class Host(BootLog log, ChannelWriter<ShutdownRequest> requests)
         Attempt("unmount", () => Shutdown.UnmountAll(log.Say));
         Libc.Sync();
         log.Event("clean shutdown", request.Reason);
+        if (word is not null) Attempt("restart", () => Libc.Restart(word));
         if (request.Kind != RebootKind.Restart) _watchdog?.Disarm(); // a restart that hangs is still caught by it
         Libc.Reboot(request.Kind);
     }

@@ -210,6 +210,18 @@ internal static unsafe partial class Libc
         throw new LinuxException($"reboot ({kind})", error);
     }
 
+    /// <summary>Restarts with a word for the firmware (reboot(2), LINUX_REBOOT_CMD_RESTART2): never returns when it works.</summary>
+    public static void Restart(string word)
+    {
+        fixed (byte* w = Utf8(word))
+        {
+            // The numbers of include/uapi/linux/reboot.h; the C library's reboot has no room for the word.
+            _ = syscall(RebootCall, unchecked((int)0xfee1dead), 672274793, unchecked((int)0xa1b2c3d4), w);
+            var error = errno;
+            throw new LinuxException($"reboot ({word})", error);
+        }
+    }
+
     public static void SetLimit(int resource, ulong value)
     {
         ulong* limit = stackalloc ulong[2] { value, value };
@@ -237,6 +249,13 @@ internal static unsafe partial class Libc
         Architecture.X64 => 313,
         Architecture.Arm => 379,
         _ => 273, // the generic table: arm64, riscv64
+    };
+
+    private static int RebootCall => RuntimeInformation.ProcessArchitecture switch
+    {
+        Architecture.X64 => 169,
+        Architecture.Arm => 88,
+        _ => 142,
     };
 
     private static byte[]? Utf8(string? text) => text is null ? null : [.. Encoding.UTF8.GetBytes(text), 0];

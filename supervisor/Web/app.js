@@ -224,14 +224,25 @@ function release(r, services) {
     ...services.map(service));
 }
 
+// What is done about the host now; null when nothing is.
+function hostUpdate(update) {
+  switch (update?.state) {
+    case 'waiting': case 'written': return `host ${update.wanted}: ${update.doing ?? 'is being fetched'}`;
+    case 'on trial': return `host ${update.trial} is on trial`;
+    default: return null;
+  }
+}
+
 function show(report) {
   const host = report.host ?? {};
   document.title = (host.hostName ?? report.name) + ' · OsBuild';
   $('name').textContent = host.hostName ?? report.name;
   $('facts').textContent = [host.board, host.slot ? 'slot ' + host.slot : null, report.addresses.join(', '), report.engine.up ? 'engine ' + report.engine.version : 'the engine does not answer'].filter(Boolean).join(' · ');
   $('version').textContent = `OsBuild supervisor ${report.version}` + (host.lastShutdown ? ` · last shutdown: ${host.lastShutdown}` : '');
-  $('waiting').textContent = report.waiting.length ? 'waiting for ' + report.waiting[0] : Object.entries(report.downloads).map(([image, text]) => `${image}: ${text}`).join(' · ');
-  $('problems').replaceChildren(...Object.entries(report.problems).map(([part, text]) => make('p', { class: 'bad' }, `${part}: ${text}`)));
+  $('waiting').textContent = hostUpdate(report.hostUpdate) ?? (report.waiting.length ? 'waiting for ' + report.waiting[0] : Object.entries(report.downloads).map(([image, text]) => `${image}: ${text}`).join(' · '));
+  const problems = Object.entries(report.problems).map(([part, text]) => `${part}: ${text}`);
+  if (report.hostUpdate?.state === 'bad') problems.push(`${report.hostUpdate.bad.at(-1)}; the host before it runs`);
+  $('problems').replaceChildren(...problems.map(text => make('p', { class: 'bad' }, text)));
   // What is the same stays as it is: a button must not vanish under the finger.
   const now = JSON.stringify([report.releases, report.services.map(s => ({ ...s, seconds: 0 }))]);
   if (now !== show.before) {
@@ -254,12 +265,12 @@ function show(report) {
 // --- what happened ---------------------------------------------------------------------------------------------------
 
 function entry(e) {
-  const good = /as good$/.test(e.what);
-  const bad = / as bad/.test(e.what) || (e.outcome && e.outcome !== 'done' && e.outcome !== 'given up');
+  const good = /as good$/.test(e.what) || e.outcome === 'good';
+  const bad = / as bad/.test(e.what) || (e.outcome && !['done', 'given up', 'begun', 'good'].includes(e.outcome));
   return make('li', { class: bad ? 'bad' : good ? 'good' : e.kind === 'service' ? '' : 'step' },
     make('time', { dateTime: e.at, title: e.at }, time(e.at.replace(' ', 'T'))), ' ', e.what,
     e.cause ? make('div', { class: 'cause' }, e.cause) : null,
-    e.outcome && e.outcome !== 'done' ? make('div', { class: 'bad' }, e.outcome) : null);
+    e.outcome && e.outcome !== 'done' ? make('div', { class: bad ? 'bad' : 'cause' }, e.outcome) : null);
 }
 
 async function happened() {

@@ -183,6 +183,32 @@ public sealed class HostOverBoots
         Assert.Empty(said); // it was told already
     }
 
+    [Theory, MemberData(nameof(Schemes))]
+    public void Only_a_Raspberry_Pi_is_told_at_a_restart_to_try_and_only_while_there_is_something_to_try(string scheme)
+    {
+        using var device = new LoaderModel(scheme);
+        var word = scheme == DeviceBoot.RaspberryPi ? "0 tryboot" : null;
+        Assert.Null(Boot(device, "a", []).WordForFirmware);
+        foreach (var act in Update(device)) act();
+        Assert.Equal(word, Running(device, "a").WordForFirmware); // the worker of slot a has armed b
+        device.TryBootFlag = true;
+        Assert.Equal("b", device.PowerOn());
+        Assert.Equal(word, Boot(device, "b", []).WordForFirmware); // a restart in order in the middle of the trial
+        device.Store.MarkGood("b");
+        Store(device).Save(Store(device).Load().Prove());
+        Assert.Null(Boot(device, "b", []).WordForFirmware);
+    }
+
+    /// <summary>PID 1 that booted before the update began.</summary>
+    private static TrialWatch Running(LoaderModel device, string slot)
+    {
+        var record = Store(device).Load();
+        Store(device).Save(new());
+        var watch = Boot(device, slot, []);
+        Store(device).Save(record);
+        return watch;
+    }
+
     [Fact]
     public async Task A_slot_that_somebody_else_put_on_trial_is_good_when_it_runs()
     {
