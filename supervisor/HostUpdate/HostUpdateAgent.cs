@@ -53,7 +53,7 @@ internal sealed class HostUpdateAgent(HostPaths paths, Reconciler reconciler, IL
         {
             var record = store.Load();
             TellVerdicts(record);
-            if (record.Trial?.Slot == RunningSlot()) TellFitness(record);
+            if (record.Trial is { } trial && trial.Slot == RunningSlot()) TellFitness(record);
             var wanted = Wanted();
             if (wanted != last) (failures, again, last) = (0, TimeSpan.Zero, wanted);
             await StepAsync(record, wanted, stop);
