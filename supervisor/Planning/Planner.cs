@@ -20,6 +20,9 @@ internal static class Planner
             if (!target.Apps.Exists(a => key.StartsWith(a.App + "/", StringComparison.Ordinal)) && !current.Containers.Exists(c => c.Key == key && c.Up))
                 steps.Add(new Step.Withdraw(key, "the service is no longer part of the target"));
         Collection.Plan(current, target, steps);
+        // What is mended for one service is not started for another in the same round: it would be taken away under a container that runs.
+        var mended = steps.OfType<Step.Repair>().SelectMany(r => r.Containers).ToHashSet(StringComparer.Ordinal);
+        if (mended.Count > 0) steps.RemoveAll(s => s is Step.Start start && mended.Contains(start.ContainerId));
         return steps;
     }
 
